@@ -1,0 +1,96 @@
+# `make run` and `make test` set up everything they need; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+ARGS ?=
+
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python manage.py
+# Static checks judge the project itself, not the settings of this machine.
+CLEAN_ENV := env DATABASE_URL=sqlite://:memory: DJANGO_SETTINGS_MODULE=tests.settings
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+.PHONY: help run worker migrate test test-sqlite test-postgresql test-browser \
+	check lint format types floors django-checks clean
+
+help: ## List the targets
+	@echo "usage: make TARGET [ARGS=...]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: migrate ## Serve http://127.0.0.1:8000 and host the services (HOST=, PORT=, ARGS=)
+	@exec $(MANAGE) runserver $(HOST):$(PORT) $(ARGS)
+
+worker: migrate ## Host the services in a process of their own (ARGS="--only NAME")
+	@exec $(MANAGE) runworker $(ARGS)
+
+migrate: $(VENV)/.installed .env ## Bring the database up to date
+	@$(MANAGE) migrate --no-input --verbosity 0
+
+# Both run, so that one report shows what fails where.
+test: $(VENV)/.installed-dev ## Run the whole suite on SQLite, then on a real PostgreSQL (ARGS="-k name")
+	@status=0; \
+	$(MAKE) --no-print-directory test-sqlite || status=1; \
+	$(MAKE) --no-print-directory test-postgresql || status=1; \
+	exit $$status
+
+test-sqlite: $(VENV)/.installed-dev ## Run the whole suite on SQLite
+	@echo "== tests on SQLite"
+	@exec env -u DATABASE_URL $(BIN)/python -m pytest $(ARGS)
+
+test-postgresql: $(VENV)/.installed-dev ## Run the whole suite on a temporary PostgreSQL
+	@echo "== tests on PostgreSQL"
+	@exec $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest $(ARGS)
+
+test-browser: $(VENV)/.installed-dev ## Run the browser tests, which need Chromium and its driver
+	@exec env -u DATABASE_URL REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS)
+
+check: lint types floors django-checks ## Run every static check
+
+lint: $(VENV)/.installed-dev ## Check the style with ruff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+
+format: $(VENV)/.installed-dev ## Repair what ruff can repair
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+types: $(VENV)/.installed-dev ## Check the types with mypy
+	@$(CLEAN_ENV) $(BIN)/python -m mypy
+
+floors: $(VENV)/.installed-dev ## Check who may import whom
+	@$(BIN)/lint-imports --no-cache
+
+django-checks: $(VENV)/.installed-dev ## Check the Django project and that no migration is missing
+	@$(CLEAN_ENV) $(BIN)/python -W error manage.py check --fail-level WARNING
+	@$(CLEAN_ENV) $(BIN)/python -W error manage.py makemigrations --check --dry-run
+
+clean: ## Remove the environment and the caches, but no database and no .env
+	rm -rf $(VENV) build dist staticfiles *.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.env:
+	@cp .env.example $@
+
+# An environment without a working pip is half made, or of a Python that is gone: it is made anew.
+define create_environment
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; Python 3.11 or newer is needed: make PYTHON=/path/to/python"; exit 1; } >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=/path/to/python"; exit 1; } >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+endef
+
+PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet --quiet --requirement
+
+$(VENV)/.installed: requirements.txt
+	$(create_environment)
+	@echo "installing requirements.txt"
+	@$(PIP_INSTALL) requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt
+	$(create_environment)
+	@echo "installing requirements-dev.txt"
+	@$(PIP_INSTALL) requirements-dev.txt
+	@touch $(VENV)/.installed $@

@@ -1,0 +1,56 @@
+"""Hosted services for Django: services that start, run and stop with the process.
+
+cancellation, schedules, backoff   values
+services, scope, lifetime, conf    what a project declares and writes
+supervision, host, stopping        what starts, watches over and stops it
+background                         the in-memory queue and its service
+queues                             the durable queue: stores, backend, worker
+builder, fleet                     putting a host together; seeing the other processes
+process                            which process hosts, and how it ends
+management, checks, apps           what a user types and sees
+"""
+
+from hosting.background import BackgroundTaskQueue, QueuedHostedService, background_tasks
+from hosting.cancellation import CancellationToken
+from hosting.exceptions import (
+    ConfigurationError,
+    HostingError,
+    OperationCancelled,
+    QueueFull,
+    ServiceStartError,
+    ServiceStopError,
+)
+from hosting.lifetime import HostLifetime
+from hosting.process.current import current_host
+from hosting.queues.worker import TaskWorker
+from hosting.scope import Scope, scope
+from hosting.services import (
+    BackgroundService,
+    HostedService,
+    ScopedService,
+    ServiceState,
+    TimedService,
+)
+
+__all__ = [
+    "BackgroundService",
+    "BackgroundTaskQueue",
+    "CancellationToken",
+    "ConfigurationError",
+    "HostLifetime",
+    "HostedService",
+    "HostingError",
+    "OperationCancelled",
+    "QueueFull",
+    "QueuedHostedService",
+    "Scope",
+    "ScopedService",
+    "ServiceStartError",
+    "ServiceState",
+    "ServiceStopError",
+    "TaskWorker",
+    "TimedService",
+    "background_tasks",
+    "current_host",
+    "scope",
+]

@@ -1,0 +1,59 @@
+"""One thread that rings at deadlines.
+
+Deadlines are many (a token per stop, later one per job) and threads are dear, so all of them share
+one daemon thread and a heap. A process that was forked has no threads: the alarm notices the new
+process id and begins afresh there, as forks by uWSGI run no at-fork hooks.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable
+
+
+class Alarm:
+    """Calls functions at moments of the monotonic clock, on one shared daemon thread."""
+
+    _thread: threading.Thread | None
+
+    def __init__(self) -> None:
+        self._begin_afresh()
+
+    def ring_at(self, deadline: float, callback: Callable[[], object]) -> None:
+        """Call `callback` once `time.monotonic()` reaches `deadline` (seconds)."""
+        if self._pid != os.getpid():
+            self._begin_afresh()
+        with self._changed:
+            heapq.heappush(self._pending, (deadline, next(self._sequence), callback))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="hosting:alarm", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _begin_afresh(self) -> None:
+        self._pid = os.getpid()
+        self._changed = threading.Condition()
+        self._sequence = itertools.count()
+        self._pending: list[tuple[float, int, Callable[[], object]]] = []
+        self._thread = None
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while (delay := self._delay()) is None or delay > 0:
+                    self._changed.wait(delay)
+                _, _, callback = heapq.heappop(self._pending)
+            callback()
+            del callback
+
+    def _delay(self) -> float | None:
+        if not self._pending:
+            return None
+        return min(self._pending[0][0] - time.monotonic(), threading.TIMEOUT_MAX)
+
+
+alarm = Alarm()

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks
+
+from hosting.checks import check_hosting
+from hosting.process import web
+
+
+class HostingConfig(AppConfig):
+    name = "hosting"
+    verbose_name = "Hosted services"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        checks.register(check_hosting, "hosting")
+        web.start_if_serving()

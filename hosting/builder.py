@@ -1,0 +1,76 @@
+"""The composition root: from the project's declaration to a host that is ready to start."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from hosting.conf import WORKER, Declaration, HostingSettings, ServiceEntry, load
+from hosting.conf.problems import did_you_mean
+from hosting.exceptions import ConfigurationError
+from hosting.fleet import FleetReporter
+from hosting.host import Host
+from hosting.services import HostedService
+from hosting.supervision import Policy, SupervisedService
+
+
+def build_host(
+    kind: str,
+    *,
+    only: Collection[str] = (),
+    exclude: Collection[str] = (),
+    extra: Iterable[HostedService] = (),
+) -> Host:
+    """The host of a process of this kind ("web" or "worker").
+
+    `only` and `exclude` choose among its services by NAME; `extra` are started last. Raises
+    `ConfigurationError` listing what is wrong with the settings or the names; starts nothing.
+    """
+    declaration = load()
+    entries = choose(declaration, kind, only, exclude)
+    reporter = FleetReporter(kind, lambda: host.services()[1:])
+    host = Host(
+        [
+            SupervisedService(reporter),
+            *(_supervised(entry, declaration.settings) for entry in entries),
+            *(SupervisedService(service) for service in extra),
+        ],
+        declaration.settings,
+        kind=kind,
+        stop_on_failure=kind == WORKER,
+    )
+    return host
+
+
+def choose(
+    declaration: Declaration, kind: str, only: Collection[str], exclude: Collection[str]
+) -> list[ServiceEntry]:
+    """What this kind of process hosts; raises `ConfigurationError` if a name is unknown."""
+    entries = declaration.hosted_in(kind)
+    names = [entry.name for entry in entries]
+    for name in (*only, *exclude):
+        if name not in names:
+            known = did_you_mean(name, names)
+            raise ConfigurationError(f"No service named {name!r} runs in a {kind}, {known}.")
+    return [
+        entry for entry in entries if (not only or entry.name in only) and entry.name not in exclude
+    ]
+
+
+def _supervised(entry: ServiceEntry, settings: HostingSettings) -> SupervisedService:
+    policy = Policy(
+        restart=entry.restart,
+        stop_timeout=entry.stop_timeout,
+        max_restarts=settings.max_restarts,
+        restart_period=settings.restart_period,
+    )
+    return SupervisedService(_construct(entry), entry.name, policy)
+
+
+def _construct(entry: ServiceEntry) -> HostedService:
+    try:
+        return entry.service_class(**entry.options)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(
+            f"{entry.where}: {entry.path} cannot be constructed: {reason}"
+        ) from error

@@ -1,0 +1,146 @@
+"""The processes that host services, as seen through the database.
+
+Each host writes one row about itself and its services, and renews it while it lives; a row that was
+not renewed for a while is of a process that died. The database's clock judges, never a process's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import DatabaseError, models
+from django.db.models.functions import Now
+from django.utils.dateparse import parse_datetime
+
+from hosting.cancellation import CancellationToken
+from hosting.ids import uuid7
+from hosting.scope import Scope
+from hosting.services import BackgroundService, ServiceStatus
+from hosting.signals import service_state_changed
+from hosting.version import VERSION
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two renewals of a row.
+BEAT = 2.0
+
+#: Seconds after which a row that was not renewed no longer counts.
+STALE_AFTER = timedelta(seconds=10)
+
+#: Seconds after which such a row is deleted by any other process.
+FORGOTTEN_AFTER = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetService:
+    """One service in one process of the fleet."""
+
+    name: str
+    service: str  # dotted path of the class
+    state: str
+    since: datetime | None
+    ready: bool
+    restarts: int
+    last_error: str | None
+    facts: Mapping[str, Any]
+    kind: str  # "web" or "worker"
+    host_name: str
+    pid: int
+    seen_at: datetime
+
+
+def services() -> list[FleetService]:
+    """The services of every living process, in the order of the processes' start."""
+    living = _rows().filter(seen_at__gt=_ago(STALE_AFTER)).order_by("id")
+    return [_service(row, status) for row in living for status in row.services]
+
+
+class FleetReporter(BackgroundService):
+    """Keeps the row of this process; a database that is away or has no table yet stops nobody."""
+
+    def __init__(self, kind: str, statuses: Callable[[], list[ServiceStatus]]) -> None:
+        self._kind = kind
+        self._statuses = statuses
+        self._id = uuid7()
+        self._trouble = False
+        self._wake_up = CancellationToken()
+
+    def start(self, cancel: CancellationToken) -> None:
+        service_state_changed.connect(self._state_changed)
+
+    def close(self) -> None:
+        service_state_changed.disconnect(self._state_changed)
+
+    def execute(self, stopping: CancellationToken) -> None:
+        while not stopping.is_cancelled:
+            self._wake_up = CancellationToken(stopping)
+            self._guarded(self._renew)
+            self._wake_up.wait(BEAT)
+        self._guarded(self._delete)
+
+    def _state_changed(self, **_: Any) -> None:
+        self._wake_up.cancel()
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            with Scope():
+                action()
+            self._trouble = False
+        except DatabaseError as error:
+            if not self._trouble:
+                logger.warning(
+                    "The row of this process cannot be written (is hosting migrated?): %s", error
+                )
+            self._trouble = True
+
+    def _renew(self) -> None:
+        statuses = [_as_json(status) for status in self._statuses()]
+        if _rows().filter(pk=self._id).update(services=statuses, seen_at=Now()):
+            return
+        _rows().create(
+            pk=self._id,
+            host_name=socket.gethostname()[:255],
+            pid=os.getpid(),
+            kind=self._kind,
+            version=VERSION,
+            services=statuses,
+            started_at=Now(),
+            seen_at=Now(),
+        )
+        _rows().filter(seen_at__lt=_ago(FORGOTTEN_AFTER)).delete()
+
+    def _delete(self) -> None:
+        _rows().filter(pk=self._id).delete()
+
+
+def _rows() -> models.Manager[Any]:
+    # The model is looked up late: this module is imported while apps still load.
+    return apps.get_model("hosting", "HostProcess")._default_manager
+
+
+def _ago(span: timedelta) -> models.expressions.CombinedExpression:
+    return Now() - models.Value(span, output_field=models.DurationField())
+
+
+def _as_json(status: ServiceStatus) -> dict[str, Any]:
+    # What a service reports of itself may hold any value; the row must be written all the same.
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(status), default=str))
+    return {**plain, "since": status.since.isoformat()}
+
+
+def _service(row: Any, status: Mapping[str, Any]) -> FleetService:
+    return FleetService(
+        **{**status, "since": parse_datetime(status["since"])},
+        kind=row.kind,
+        host_name=row.host_name,
+        pid=row.pid,
+        seen_at=row.seen_at,
+    )

@@ -1,0 +1,28 @@
+"""The milestones of a host, and the way to ask it to stop."""
+
+from __future__ import annotations
+
+from hosting.cancellation import CancellationToken
+
+
+class HostLifetime:
+    """Three milestones, each a token that is cancelled when it is reached (as in .NET's
+    `IHostApplicationLifetime`): `register` a callback, `wait`, or look at `is_cancelled`.
+    """
+
+    def __init__(self) -> None:
+        self.started = CancellationToken()
+        self.stopping = CancellationToken()
+        self.stopped = CancellationToken()
+        self.stop_requested = CancellationToken()
+        self.failure: str | None = None
+
+    def stop(self) -> None:
+        """Ask the host to stop, from anywhere; returns at once, and again does nothing."""
+        self.stop_requested.cancel()
+
+    def escalate(self, reason: str) -> None:
+        """Ask the host to stop because of a failure, which its exit code will show."""
+        if self.failure is None:
+            self.failure = reason
+        self.stop()

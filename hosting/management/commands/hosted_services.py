@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from hosting.exceptions import ConfigurationError
+from hosting.listing import Listing, list_services
+
+
+class Command(BaseCommand):
+    help = "Lists the project's hosted services, where each runs, and whether this process hosts."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--explain",
+            action="store_true",
+            help="Show the facts and the decision for this process and for the usual ones.",
+        )
+        parser.add_argument("--format", choices=["text", "json"], default="text")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            listing = list_services()
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from error
+        if options["format"] == "json":
+            self.stdout.write(json.dumps(listing.as_json(), indent=2, default=str))
+        else:
+            self._write(listing, explain=options["explain"])
+
+    def _write(self, listing: Listing, *, explain: bool) -> None:
+        for line in _table(listing):
+            self.stdout.write(line)
+        self.stdout.write("")
+        self.stdout.write(listing.process.sentence())
+        if not explain:
+            return
+        self.stdout.write("")
+        for name, value in listing.facts.items():
+            self.stdout.write(f"  {name:18}{value}")
+        self.stdout.write("\nThe usual processes of this project:")
+        for launch in listing.launches:
+            self.stdout.write(f"  {launch.sentence()}")
+
+
+def _table(listing: Listing) -> list[str]:
+    header = ("NAME", "SERVICE", "RUNS IN", "RESTART", "RUNNING NOW")
+    rows = [header, *(service.as_row() for service in listing.services)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

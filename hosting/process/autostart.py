@@ -1,0 +1,110 @@
+"""The start gate: does this process host services from `AppConfig.ready()`?
+
+One pure function reads a table of rules from the top; the first that fits decides. Processes that
+are known to serve requests host, and everything else does not: there is no list of commands to
+avoid, which would be wrong with the next command that somebody writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hosting.process.facts import ProcessFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a process hosts, and why."""
+
+    hosts: bool
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the table; `reason` is a format string over the facts."""
+
+    name: str
+    fits: Callable[[ProcessFacts], bool]
+    hosts: bool
+    reason: str
+
+
+def decide(facts: ProcessFacts) -> Decision:
+    """The decision for a process with these facts; pure."""
+    rule = next(rule for rule in RULES if rule.fits(facts))
+    return Decision(rule.hosts, rule.name, rule.reason.format(facts=facts))
+
+
+def is_reloader_parent(facts: ProcessFacts) -> bool:
+    """Whether this is a `runserver` that only watches over the child which serves."""
+    return (
+        facts.command == "runserver"
+        and "--noreload" not in facts.arguments
+        and not facts.reloader_child
+    )
+
+
+#: Programs whose processes serve requests; each comes with the tests of what it does to threads.
+SERVERS: frozenset[str] = frozenset()
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "tests",
+        lambda facts: facts.under_test,
+        False,
+        "tests start the services that they need themselves",
+    ),
+    Rule(
+        "worker",
+        lambda facts: facts.command == "runworker",
+        False,
+        "runworker is a host of its own, it starts its services itself",
+    ),
+    Rule(
+        "reloader parent",
+        is_reloader_parent,
+        False,
+        "this process of runserver only watches the files, its child serves and hosts",
+    ),
+    Rule(
+        "switched off",
+        lambda facts: facts.autostart is False,
+        False,
+        "{facts.autostart_source} says that web processes do not host",
+    ),
+    Rule(
+        "runserver",
+        lambda facts: facts.command == "runserver",
+        True,
+        "runserver serves requests in this process",
+    ),
+    Rule(
+        "other command",
+        lambda facts: facts.command is not None,
+        False,
+        "the management command {facts.command!r} does not serve requests",
+    ),
+    Rule(
+        "switched on",
+        lambda facts: facts.autostart is True,
+        True,
+        "{facts.autostart_source} says that web processes host",
+    ),
+    Rule(
+        "server",
+        lambda facts: facts.program in SERVERS,
+        True,
+        "{facts.program} serves requests in this process",
+    ),
+    Rule(
+        "unknown",
+        lambda facts: True,
+        False,
+        "{facts.program!r} is not known to serve requests; if this process does, "
+        "set HOSTING_AUTOSTART=1 in its environment",
+    ),
+)

@@ -1,0 +1,83 @@
+"""What a process can know of itself, gathered in one place for `autostart.decide`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from types import FrameType
+
+from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
+
+from hosting.conf import load_settings
+from hosting.conf.values import autostart
+from hosting.exceptions import ConfigurationError
+
+#: The environment variable that overrides `HOSTING["AUTOSTART"]`.
+AUTOSTART_VARIABLE = "HOSTING_AUTOSTART"
+
+_MANAGEMENT_PROGRAMS = ("manage.py", "django-admin", "django-admin.py")
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """The facts on which the decision to host rests."""
+
+    program: str  # name of the program, such as "manage.py" or "gunicorn"
+    command: str | None = None  # the management command, if it is one
+    arguments: tuple[str, ...] = ()  # what follows the program, or the command
+    reloader_child: bool = False  # Django's autoreloader started this process
+    under_test: bool = False  # a test runner runs in this process
+    autostart: bool | None = None  # explicit wish; None is "auto"
+    autostart_source: str = 'HOSTING["AUTOSTART"]'  # who expressed it
+
+
+def gather() -> ProcessFacts:
+    """The facts of this process; raises `ConfigurationError` if the wish is not understood."""
+    argv, environ = sys.argv, os.environ
+    command, arguments = management_command(_command_line() or argv)
+    wish, source = explicit_wish(environ)
+    return ProcessFacts(
+        program=PurePath(argv[0]).name if argv else "",
+        command=command,
+        arguments=arguments,
+        reloader_child=environ.get(DJANGO_AUTORELOAD_ENV) == "true",
+        under_test="pytest" in sys.modules or command == "test",
+        autostart=wish,
+        autostart_source=source,
+    )
+
+
+def explicit_wish(environ: Mapping[str, str]) -> tuple[bool | None, str]:
+    """What the environment, or else the setting, says about hosting in web processes."""
+    if AUTOSTART_VARIABLE in environ:
+        try:
+            return autostart(environ[AUTOSTART_VARIABLE]), AUTOSTART_VARIABLE
+        except ValueError as error:
+            found = environ[AUTOSTART_VARIABLE]
+            raise ConfigurationError(
+                f"The environment variable {AUTOSTART_VARIABLE} is {found!r}, {error}."
+            ) from None
+    return load_settings().autostart, 'HOSTING["AUTOSTART"]'
+
+
+def management_command(argv: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+    """The management command on a command line, and its arguments."""
+    program = PurePath(argv[0]) if argv else PurePath()
+    is_module = program.name == "__main__.py" and program.parent.name == "django"
+    if program.name not in _MANAGEMENT_PROGRAMS and not is_module:
+        return None, tuple(argv[1:])
+    return (argv[1] if len(argv) > 1 else "help"), tuple(argv[2:])
+
+
+def _command_line() -> list[str] | None:
+    """The command line as Django's own command runner has it, whatever the script is called."""
+    management = sys.modules.get("django.core.management")
+    frame: FrameType | None = sys._getframe()
+    while management is not None and frame is not None:
+        if frame.f_code is management.ManagementUtility.execute.__code__:
+            return ["manage.py", *frame.f_locals["self"].argv[1:]]
+        frame = frame.f_back
+    return None

@@ -1,0 +1,111 @@
+"""Django's autoreloader, with children that end gracefully.
+
+The autoreloader runs the real program in a child process, and starts another when files change. As
+Django has it, a signal to the parent kills the child with SIGKILL: SIGTERM at once, Ctrl-C after a
+quarter of a second. Here the parent holds a pipe, the lifeline, whose other end the child watches.
+Asked to stop, the parent lets go of it and waits; the child sees the end of the pipe, stops its
+host, and ends. That is not a signal, so it cannot be mistaken for a second Ctrl-C when a terminal
+or a supervisor has signalled the whole group, and a child whose parent was killed notices as well.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from django.utils import autoreload
+
+from hosting.process import shutdown
+
+#: Environment variable with the number of the lifeline's file descriptor.
+LIFELINE = "HOSTING_LIFELINE"
+
+#: The exit code by which a child asks to be started again.
+RELOAD = 3
+
+#: Seconds that a signal sent to the whole group gets to end the child before the lifeline does.
+SIGNAL_FIRST = 0.3
+
+
+def end_children_gracefully() -> None:
+    """Make the autoreloader of this process, a reloader's parent, wait for its children's end."""
+    if os.name == "posix":
+        autoreload.restart_with_reloader = run_children
+
+
+def run_children() -> int:
+    """Run the program in child processes until one ends for good; gives its exit code."""
+    while (code := _Child().run()) == RELOAD:
+        pass
+    return code
+
+
+def follow_parent(stop: Callable[[], object]) -> None:
+    """In a reloader's child: `stop` and end once the parent lets go of the lifeline."""
+
+    def stop_then_end() -> None:
+        stop()
+        if not shutdown.exiting.wait(SIGNAL_FIRST):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    shutdown.note_exit()
+    when_parent_lets_go(stop_then_end)
+
+
+def when_parent_lets_go(callback: Callable[[], object]) -> None:
+    """Call `callback`, on a thread of its own, once the parent has let go of the lifeline."""
+    lifeline = os.environ.pop(LIFELINE, None)
+    if lifeline is None:
+        return
+    end = int(lifeline)
+    os.set_inheritable(end, False)
+
+    def watch() -> None:
+        os.read(end, 1)
+        callback()
+
+    threading.Thread(target=watch, name="hosting:lifeline", daemon=True).start()
+
+
+class _Child:
+    """One child process at the end of a lifeline."""
+
+    def run(self) -> int:
+        """Start the child and wait for its end; gives its exit code."""
+        lifeline, self._held = os.pipe()
+        os.set_inheritable(lifeline, True)
+        environment = {
+            **os.environ,
+            autoreload.DJANGO_AUTORELOAD_ENV: "true",
+            LIFELINE: str(lifeline),
+        }
+        self._asked = 0
+        self._process = subprocess.Popen(
+            autoreload.get_child_arguments(), env=environment, close_fds=False
+        )
+        os.close(lifeline)
+        previous = {
+            number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            code = self._process.wait()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            self._let_go()
+        return code if code >= 0 else 128 - code
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked += 1
+        if self._asked > 1:
+            self._process.kill()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, -1
+        if held >= 0:
+            os.close(held)

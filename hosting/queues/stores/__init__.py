@@ -1,0 +1,24 @@
+"""Where jobs are kept: one contract (`base`), and one store per database vendor that fulfils it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.db import connections
+from django.utils.module_loading import import_string
+
+from hosting.queues.stores.base import Store
+
+#: Stores by vendor. They are dotted paths, because a store imports models, which can be loaded only
+#: once all apps are ready, and backends are built before that.
+STORES = {
+    "postgresql": "hosting.queues.stores.postgresql.PostgreSQLStore",
+    "sqlite": "hosting.queues.stores.sqlite.SQLiteStore",
+}
+ANY_VENDOR = "hosting.queues.stores.orm.GenericStore"
+
+
+def store_for(alias: str) -> Store:
+    """The store that fits the database of this alias; asks the database nothing."""
+    path = STORES.get(connections[alias].vendor, ANY_VENDOR)
+    return cast(Store, import_string(path)(alias))

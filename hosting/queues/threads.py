@@ -1,0 +1,44 @@
+"""The threads that jobs run on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from hosting.scope import close_connections
+
+T = TypeVar("T")
+
+
+class JobThreads(Generic[T]):
+    """At most `size` daemon threads that call `run` with what is submitted."""
+
+    def __init__(self, name: str, size: int, run: Callable[[T], None]) -> None:
+        self._name = name
+        self._size = size
+        self._run = run
+        self._items: SimpleQueue[T | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, item: T) -> None:
+        """Have a thread call `run(item)`, which must not raise."""
+        self._items.put(item)
+        if len(self._threads) < self._size:
+            number = len(self._threads) + 1
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """Let every thread end after what it does now; waits for none."""
+        for _ in self._threads:
+            self._items.put(None)
+
+    def _work(self) -> None:
+        try:
+            while (item := self._items.get()) is not None:
+                self._run(item)
+        finally:
+            close_connections()

@@ -1,0 +1,114 @@
+"""The span of one unit of work, with database connections of its own.
+
+A web request opens and closes its connections through `request_started` and `request_finished`.
+Work outside a request has no such frame, which is how threads end up with connections that the
+server closed hours ago. A scope is that frame: before and after the work, connections that are
+unusable or too old are closed on every alias, and the query log is emptied.
+
+For coroutines, `async with scope()` also gives the unit its own database thread (asgiref's
+`ThreadSensitiveContext`, as Django gives each asynchronous request), and closes the connections on
+that thread.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import Any, TypeVar
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.db import close_old_connections, connections, reset_queries
+
+T = TypeVar("T")
+
+
+class Scope:
+    """One unit of work; what is entered or registered here is left at its end, latest first."""
+
+    def __init__(self) -> None:
+        self._resources = ExitStack()
+        self._thread = ThreadSensitiveContext()
+
+    def enter(self, resource: AbstractContextManager[T]) -> T:
+        """Enter a context manager that is left at the end of the unit; gives what that gives."""
+        return self._resources.enter_context(resource)
+
+    def callback(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        """Call the function at the end of the unit, whether it succeeded or failed."""
+        self._resources.callback(function, *args, **kwargs)
+
+    def __enter__(self) -> Scope:
+        refresh_connections()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._resources.__exit__(exc_type, exc, traceback)
+        finally:
+            refresh_connections()
+
+    async def __aenter__(self) -> Scope:
+        await self._thread.__aenter__()  # type: ignore[no-untyped-call]
+        await sync_to_async(refresh_connections)()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._resources.__exit__(exc_type, exc, traceback)
+        finally:
+            await sync_to_async(close_connections)()
+            await self._thread.__aexit__(  # type: ignore[no-untyped-call]
+                exc_type, exc, traceback
+            )
+
+
+def scope() -> Scope:
+    """Open a scope around one unit of work: `with scope():` or `async with scope():`."""
+    return Scope()
+
+
+def in_scope(unit: Callable[..., Any], *, hand_over: bool = False) -> Callable[..., Any]:
+    """The same unit of work, plain or coroutine, in a scope, which it may get as first argument."""
+
+    def plain(*args: Any) -> Any:
+        with Scope() as scope:
+            result = unit(scope, *args) if hand_over else unit(*args)
+        # A plain callable may turn out to give a coroutine, as a lambda around one does.
+        return _finish(result) if inspect.iscoroutine(result) else result
+
+    async def coroutine(*args: Any) -> Any:
+        async with Scope() as scope:
+            return await (unit(scope, *args) if hand_over else unit(*args))
+
+    return coroutine if inspect.iscoroutinefunction(unit) else plain
+
+
+async def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async with Scope():
+        return await coroutine
+
+
+def refresh_connections() -> None:
+    """Close this thread's unusable or too old connections, except inside a transaction."""
+    reset_queries()
+    close_old_connections()
+
+
+def close_connections() -> None:
+    """Close all connections of this thread, which is about to end, except inside a transaction."""
+    reset_queries()
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()

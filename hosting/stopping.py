@@ -1,0 +1,166 @@
+"""How the services of a host are stopped: every one is asked, whatever the others do.
+
+A stop goes through phases (the hook `stopping`, `stop` itself, the hook `stopped`, `close`), each
+in reverse order, one service after the other, or all at once if so configured or once the budget
+is spent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from hosting.cancellation import CancellationToken
+from hosting.exceptions import ServiceStopError
+from hosting.services import ServiceState
+from hosting.supervision import SupervisedService
+from hosting.threads import ServiceThread
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that whoever overran has to notice that its token is cancelled.
+GRACE = 0.5
+
+#: Asks a service to do its part of a phase; gives the threads to wait for.
+Ask = Callable[[SupervisedService, CancellationToken], list[ServiceThread]]
+
+
+class Stop:
+    """One stop of a host: a budget of `timeout` seconds for all, and the errors met on the way."""
+
+    def __init__(self, timeout: float, concurrently: bool) -> None:
+        self._concurrently = concurrently
+        self._budget = CancellationToken()
+        self._budget.cancel_after(timeout)
+        self._errors: list[Exception] = []
+
+    def run(
+        self, started: Sequence[SupervisedService], everyone: Sequence[SupervisedService]
+    ) -> list[Exception]:
+        """Stop those that had started, then close everyone; gives what went wrong."""
+        if self._concurrently:
+            for service in started:
+                service.stopping.cancel()
+        self._phase(started, _ask_stopping)
+        self._phase(started, _ask_stop, _note_stopped)
+        self._phase(started, _ask_stopped)
+        self._phase(everyone, _ask_close, _note_closed)
+        return self._errors
+
+    def _phase(
+        self,
+        services: Sequence[SupervisedService],
+        ask: Ask,
+        note: Callable[[SupervisedService, Exception | None], object] | None = None,
+    ) -> None:
+        left = list(reversed(services))
+        while left:
+            too_late = self._budget.is_cancelled
+            size = len(left) if self._concurrently or too_late else 1
+            batch = [(service, self._token(service)) for service in left[:size]]
+            asked = [(service, token, ask(service, token)) for service, token in batch]
+            grace = _Grace()
+            for service, token, threads in asked:
+                error = self._await(service, token, threads, grace, too_late)
+                if note:
+                    note(service, error)
+            del left[:size]
+
+    def _token(self, service: SupervisedService) -> CancellationToken:
+        token = CancellationToken(self._budget)
+        if service.policy.stop_timeout is not None:
+            token.cancel_after(service.policy.stop_timeout)
+        return token
+
+    def _await(
+        self,
+        service: SupervisedService,
+        token: CancellationToken,
+        threads: Sequence[ServiceThread],
+        grace: _Grace,
+        too_late: bool,
+    ) -> Exception | None:
+        if too_late:
+            # There was no time left to overrun: what counts is whether it ends within the grace.
+            grace.begin()
+            late = [thread for thread in threads if not thread.finished.wait(grace.left())]
+        else:
+            late = [thread for thread in threads if not thread.wait(token)]
+        for thread in late:
+            _name_laggard(service, thread)
+            grace.begin()
+        for thread in late:
+            if not thread.finished.wait(grace.left()):
+                service.abandon(thread)
+        errors = [_failure(service, thread, thread in late) for thread in threads]
+        found: list[Exception] = [error for error in errors if error is not None]
+        self._errors += found
+        return found[0] if found else None
+
+
+class _Grace:
+    """The time that the laggards of one batch share, from the first overrun on."""
+
+    def __init__(self) -> None:
+        self._end: float | None = None
+
+    def begin(self) -> None:
+        if self._end is None:
+            self._end = time.monotonic() + GRACE
+
+    def left(self) -> float:
+        return max(0.0, self._end - time.monotonic()) if self._end is not None else 0.0
+
+
+def _ask_stopping(service: SupervisedService, token: CancellationToken) -> list[ServiceThread]:
+    return [service.begin_hook("stopping", token)]
+
+
+def _ask_stop(service: SupervisedService, token: CancellationToken) -> list[ServiceThread]:
+    service.move(ServiceState.STOPPING)
+    stop = service.begin("stop", token)
+    service.stopping.cancel()
+    return [stop, service.execution] if service.execution else [stop]
+
+
+def _ask_stopped(service: SupervisedService, token: CancellationToken) -> list[ServiceThread]:
+    return [service.begin_hook("stopped", token)]
+
+
+def _ask_close(service: SupervisedService, token: CancellationToken) -> list[ServiceThread]:
+    return [service.begin_hook("close", token)]
+
+
+def _note_stopped(service: SupervisedService, error: Exception | None) -> None:
+    service.move(ServiceState.STOPPED if error is None else ServiceState.FAILED, error)
+
+
+def _note_closed(service: SupervisedService, error: Exception | None) -> None:
+    if service.state in (ServiceState.CREATED, ServiceState.STARTING):
+        service.move(ServiceState.STOPPING)
+        _note_stopped(service, error)
+
+
+def _name_laggard(service: SupervisedService, thread: ServiceThread) -> None:
+    logger.error(
+        "Service %r has not stopped in its time; %s is here:\n%s",
+        service.name,
+        thread.name,
+        service.stack(thread),
+        extra={"service": service.name},
+    )
+
+
+def _failure(
+    service: SupervisedService, thread: ServiceThread, late: bool
+) -> ServiceStopError | None:
+    """What to report of an ended or overdue thread, or None if all is well."""
+    if thread.error is None and not late:
+        return None
+    reason = "it overran its time" if late else f"{thread.name} raised {thread.error!r}"
+    failure = ServiceStopError(service.name, reason)
+    failure.__cause__ = thread.error
+    if not late:
+        logger.error("%s", failure, exc_info=thread.error, extra={"service": service.name})
+    return failure

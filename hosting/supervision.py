@@ -1,0 +1,253 @@
+"""One service under supervision: its state, its threads, its restarts.
+
+The host decides when a service starts and stops. What happens in between is decided here:
+`execute` runs on a thread of the service; when it ends, the restart policy says whether it is run
+again, after a backoff, or whether the service has completed or failed. A service that fails for
+good is handed to the host, which decides what that means for the process (see `hosting.host`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from hosting.backoff import Backoff, Intensity
+from hosting.cancellation import CancellationToken
+from hosting.conf import ALWAYS, NEVER, ON_FAILURE
+from hosting.exceptions import HostStateError, OperationCancelled
+from hosting.lifetime import HostLifetime
+from hosting.loop import CoroutineCall, EventLoopThread
+from hosting.services import BackgroundService, HostedService, ServiceState, ServiceStatus
+from hosting.signals import service_state_changed
+from hosting.threads import ServiceThread
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a service is treated: its entry's RESTART and STOP_TIMEOUT, and the restart intensity."""
+
+    restart: str = ON_FAILURE
+    stop_timeout: float | None = None  # seconds; None: what is left of the host's budget
+    max_restarts: int = 5
+    restart_period: float = 60.0  # seconds
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class SupervisedService:
+    """A service in a host: calls its methods where they belong, and keeps it running."""
+
+    def __init__(
+        self, service: HostedService, name: str = "", policy: Policy | None = None
+    ) -> None:
+        self.service = service
+        self.name = name or type(service).__name__
+        self.policy = policy or Policy()
+        self.state = ServiceState.CREATED
+        self.stopping = CancellationToken()
+        self.lifetime = HostLifetime()
+        self._since: datetime = timezone.now()
+        self._moving = threading.Lock()
+        self._ready = False
+        self._restarts = 0
+        self._last_error: str | None = None
+        self._intensity = Intensity(self.policy.max_restarts, self.policy.restart_period)
+        self._start: ServiceThread | None = None
+        self._execution: ServiceThread | None = None
+        self._coroutines: dict[int, CoroutineCall] = {}
+
+    def attach(
+        self,
+        lifetime: HostLifetime,
+        loop: EventLoopThread,
+        failed: Callable[[SupervisedService], None],
+    ) -> None:
+        """Join a host: its lifetime, its event loop, and what to call when the service fails."""
+        self.lifetime = lifetime
+        self._loop = loop
+        self._failed = failed
+        self.service.attach(self.name, self)
+
+    # Calls
+
+    def begin(self, method: str, *args: Any) -> ServiceThread:
+        """Call a method of the service on a thread of its own, for which the caller may wait."""
+        return ServiceThread(
+            f"hosting:{self.name}:{method}", lambda: self.call(getattr(self.service, method), *args)
+        )
+
+    def begin_hook(self, method: str, cancel: CancellationToken) -> ServiceThread:
+        """As `begin`, for a hook, which may be declared with or without the token."""
+        takes_token = _accepts_one_argument(getattr(self.service, method))
+        return self.begin(method, *([cancel] if takes_token else []))
+
+    def begin_start(self, cancel: CancellationToken) -> ServiceThread:
+        """As `begin`, for `start`, which is remembered."""
+        self.move(ServiceState.STARTING)
+        self._start = self.begin("start", cancel)
+        return self._start
+
+    @property
+    def has_started(self) -> bool:
+        """Whether `start` has returned without an error."""
+        start = self._start
+        return start is not None and start.finished.is_cancelled and start.error is None
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call the function here, or run the coroutine function on the event loop."""
+        result = function(*args)
+        if not inspect.iscoroutine(result):
+            return result
+        call = self._loop.submit(result)
+        self._coroutines[threading.get_ident()] = call
+        try:
+            return call.result()
+        finally:
+            self._coroutines.pop(threading.get_ident(), None)
+
+    def abandon(self, thread: ServiceThread) -> None:
+        """Have asyncio cancel the coroutine that the thread waits for; a plain call goes on."""
+        if call := self._coroutines.get(thread.ident or 0):
+            call.cancel()
+
+    def stack(self, thread: ServiceThread) -> str:
+        """Where the thread is, or the coroutine for which it waits."""
+        call = self._coroutines.get(thread.ident or 0)
+        frames = call.task.get_stack() if call and call.task else []
+        return "".join(traceback.format_stack(frames[-1])) if frames else thread.stack()
+
+    # State
+
+    def move(self, new: ServiceState, error: BaseException | None = None) -> bool:
+        """Enter a state and announce it; False if the service may not enter it any more."""
+        with self._moving:
+            old = self.state
+            if not old.may_become(new):
+                return False
+            self.state, self._since = new, timezone.now()
+            if error is not None:
+                self._last_error = f"{type(error).__name__}: {error}"
+            if new is not ServiceState.RUNNING:
+                self._ready = False
+            elif not self.service.reports_ready:
+                self._ready = True
+        service_state_changed.send_robust(
+            type(self.service), service=self.name, old=old, new=new, error=error
+        )
+        return True
+
+    def ready(self) -> None:
+        """Note that the service, which is running, does its work now."""
+        with self._moving:
+            self._ready = self._ready or self.state is ServiceState.RUNNING
+
+    def status(self) -> ServiceStatus:
+        """What is known of the service now."""
+        service_class = type(self.service)
+        return ServiceStatus(
+            name=self.name,
+            service=f"{service_class.__module__}.{service_class.__qualname__}",
+            state=self.state,
+            since=self._since,
+            ready=self._ready,
+            restarts=self._restarts,
+            last_error=self._last_error,
+            facts=self._facts(),
+        )
+
+    def _facts(self) -> dict[str, Any]:
+        try:
+            return dict(self.service.facts())
+        except Exception as error:
+            logger.exception("Service %r cannot report on itself", self.name)
+            return {"error": repr(error)}
+
+    # Execution
+
+    @property
+    def execution(self) -> ServiceThread | None:
+        """The thread on which `execute` runs, once it has begun."""
+        return self._execution
+
+    def begin_execution(self) -> None:
+        """Enter RUNNING, and begin `execute` on its thread if the service has one."""
+        if not self.move(ServiceState.RUNNING):
+            raise HostStateError(f"Service {self.name!r} is {self.state}, it cannot begin to run.")
+        if isinstance(self.service, BackgroundService):
+            self._execution = ServiceThread(f"hosting:{self.name}", self._supervise)
+
+    def _supervise(self) -> None:
+        while True:
+            error = self._execute_once()
+            if self.stopping.is_cancelled:
+                if error is not None:
+                    raise error
+                return
+            pause = self._judge_end(error)
+            if pause is None or self.stopping.wait(pause) or not self.move(ServiceState.RUNNING):
+                return
+            self._restarts += 1
+
+    def _execute_once(self) -> BaseException | None:
+        assert isinstance(self.service, BackgroundService)
+        try:
+            self.call(self.service.execute, self.stopping)
+        except (OperationCancelled, asyncio.CancelledError) as error:
+            return None if self.stopping.is_cancelled else error
+        except BaseException as error:
+            logger.exception(
+                "Service %r crashed: %s", self.name, error, extra={"service": self.name}
+            )
+            return error
+        return None
+
+    def _judge_end(self, error: BaseException | None) -> float | None:
+        """Seconds until `execute` is to be run again, or None if it is not."""
+        if error is None and self.policy.restart != ALWAYS:
+            self.move(ServiceState.COMPLETED)
+            return None
+        failures = self._intensity.record(time.monotonic()) if error is not None else 1
+        if error is not None and not self._may_restart(failures):
+            self._give_up(error, failures)
+            return None
+        pause = self.policy.backoff.delay(failures)
+        self.move(ServiceState.RESTARTING, error)
+        logger.warning(
+            "Service %r is run again in %.2f s", self.name, pause, extra={"service": self.name}
+        )
+        return pause
+
+    def _may_restart(self, failures: int) -> bool:
+        return self.policy.restart != NEVER and self._intensity.allows(failures)
+
+    def _give_up(self, error: BaseException, failures: int) -> None:
+        self.move(ServiceState.FAILED, error)
+        logger.critical(
+            "Service %r failed for good: %d failures in %g s, RESTART is %r, at most %d restarts",
+            self.name,
+            failures,
+            self.policy.restart_period,
+            self.policy.restart,
+            self.policy.max_restarts,
+            extra={"service": self.name},
+        )
+        self._failed(self)
+
+
+def _accepts_one_argument(method: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(method).bind(object())
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""Threads on which the methods of services run, and what can be seen of one that hangs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+from hosting.cancellation import CancellationToken
+from hosting.scope import close_connections
+
+logger = logging.getLogger(__name__)
+
+
+class ServiceThread(threading.Thread):
+    """A daemon thread that makes one call, keeps what it raised, and closes its connections.
+
+    A daemon, because the interpreter joins other threads before `atexit` runs, which is where a web
+    process stops its host.
+    """
+
+    def __init__(self, name: str, call: Callable[[], object]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._call = call
+        self.error: BaseException | None = None
+        self.finished = CancellationToken()
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._call()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._end()
+
+    def wait(self, cancel: CancellationToken) -> bool:
+        """Wait until the call has ended or `cancel` is cancelled; True if it has ended."""
+        CancellationToken(self.finished, cancel).wait()
+        return self.finished.is_cancelled
+
+    def stack(self) -> str:
+        """Where the call is now, as a traceback prints it."""
+        frame = sys._current_frames().get(self.ident or 0)
+        return "".join(traceback.format_stack(frame)) if frame else "(ended meanwhile)\n"
+
+    def _end(self) -> None:
+        try:
+            close_connections()
+        except Exception:
+            logger.exception("%s could not close its database connections", self.name)
+        finally:
+            self.finished.cancel()

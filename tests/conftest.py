@@ -1,0 +1,40 @@
+"""Fixtures for every test. The environment of the tests is settled in ``tests.settings``."""
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+from django.conf import settings
+
+from tests.processes import Databases, Project, databases
+
+# A slow machine is no failure; what runs for ever meets the timeout of pytest.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Test on a SQLite file: threads that share a database in memory lock each other out of it."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        path = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        database.setdefault("TEST", {})["NAME"] = str(path)
+
+
+@pytest.fixture(scope="session")
+def project_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Fresh databases of the vendor that the suite runs on, for processes of their own."""
+    made = databases(os.environ.get("DATABASE_URL"), tmp_path_factory.mktemp("projects"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def project(project_databases: Databases) -> Iterator[Project]:
+    """``manage.py`` in processes of its own on a fresh, migrated database."""
+    with project_databases.fresh() as url, Project(url) as made:
+        yield made

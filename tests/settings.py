@@ -1,0 +1,16 @@
+"""
+The project's settings as the tests and the static checks see them.
+
+The environment is settled before ``config.settings`` reads it, so that neither a developer's
+``.env`` nor exported variables change what is tested. DATABASE_URL alone is left to the caller.
+"""
+
+import os
+
+from tests.processes import SETTINGS_ENVIRONMENT
+
+for name in ("ALLOWED_HOSTS", "SECURE_PROXY_SSL_HEADER"):
+    os.environ.pop(name, None)
+os.environ.update(SETTINGS_ENVIRONMENT)
+
+from config.settings import *  # noqa: E402
