@@ -6,6 +6,7 @@ A ``.env`` file in the project folder fills in variables that the environment do
 Nothing set means production: DEBUG is off, HTTPS is on, and SECRET_KEY has to be given.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -117,9 +118,21 @@ HOSTED_SERVICES = [
 ]
 HOSTING = {"AUTOSTART": env.str("HOSTING_AUTOSTART", default="auto")}
 
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Not the page's own refresh, which comes every second or two."""
+    return not record.getMessage().startswith('"GET /state ') or record.levelno > logging.INFO
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {
+        "worth_a_line": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": is_worth_a_line,
+        },
+    },
     "formatters": {
         "plain": {"format": "{asctime} {levelname:7} {name}: {message}", "style": "{"},
     },
@@ -130,6 +143,12 @@ LOGGING = {
     "loggers": {
         # No handlers of its own, which would print each record a second time in development.
         "django": {"handlers": [], "level": "INFO"},
+        "django.server": {
+            "handlers": ["console"],
+            "level": "INFO",
+            "filters": ["worth_a_line"],
+            "propagate": False,
+        },
         "django.tasks": {"level": "INFO"},
         "django_tasks": {"level": "INFO"},
         "hosting": {"level": "INFO"},

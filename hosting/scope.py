@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.db import close_old_connections, connections, reset_queries
+from django.db import connections, reset_queries
 
 T = TypeVar("T")
 
@@ -101,9 +101,14 @@ async def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def refresh_connections() -> None:
-    """Close this thread's unusable or too old connections, except inside a transaction."""
+    """Do as `close_old_connections()` at both ends of a request, except inside a transaction.
+
+    There, it would close the connection under the feet of whoever began the transaction.
+    """
     reset_queries()
-    close_old_connections()
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def close_connections() -> None:

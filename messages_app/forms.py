@@ -52,7 +52,7 @@ class NumberField(ExplainingField, forms.FloatField):
 
 
 class AddTaskForm(forms.Form):
-    """Which queue, how many steps, and the seconds between two of them."""
+    """Which queue, how many steps, and how many seconds each takes."""
 
     queue = QueueField(
         choices=Queue.choices, initial=Queue.DATABASE.value, allowed="“database” or “memory”"

@@ -74,7 +74,7 @@ def write_messages(context: JobContext, steps: int, delay: float) -> None:
     try:
         write_steps(task_id, steps, delay, context.token)
     except OperationCancelled:
-        _note(task_id, state=State.WAITING)
+        _note_hand_back(task_id)
         raise  # the worker hands the job back to the queue
 
 
@@ -93,16 +93,16 @@ def write_messages_from_memory(
 
 
 def write_steps(task_id: str, steps: int, delay: float, token: CancellationToken) -> None:
-    """Write one message per step with `delay` seconds between two; raises `OperationCancelled`.
+    """Write one message per step, and wait `delay` seconds; raises `OperationCancelled`.
 
-    May be run any number of times for the same task, as at-least-once queues do: it goes on with
-    the steps that have no message yet. There is no wait after the last step, which nothing follows.
+    The wait stands for the work of a step, so it follows the last one too. May be run any number of
+    times for the same task, as at-least-once queues do: it goes on with the steps that have no
+    message yet. A task that is cancelled in its last wait has nothing left to do: it is complete.
     """
     for step in _missing_steps(task_id, steps):
         token.raise_if_cancelled()
         _try_step(task_id, step, steps)
-        if step < steps:
-            token.wait(delay)
+        token.wait(delay)
     _note(task_id, state=State.DONE, finished_at=timezone.now())
     logger.info("Queued Background Task %s is complete. %d/%d", task_id, steps, steps)
 
@@ -132,7 +132,16 @@ def _write_step(task_id: str, step: int, steps: int) -> None:
     Message.objects.bulk_create(
         [Message(text=text, task_id=task_id, step=step)], ignore_conflicts=True
     )
-    AddedTask.objects.filter(pk=task_id).update(step=step, state=State.RUNNING)
+    written = Message.objects.filter(task_id=task_id).count()
+    progress = AddedTask.objects.filter(pk=task_id).exclude(state=State.DONE)
+    progress.update(step=written, state=State.RUNNING)
+
+
+def _note_hand_back(task_id: str) -> None:
+    # Only what runs: if this run was given up already, another one may have finished the task.
+    with scope():
+        running = AddedTask.objects.filter(pk=task_id, state=State.RUNNING)
+        running.update(state=State.WAITING)
 
 
 def _note(task_id: str, **values: object) -> None:

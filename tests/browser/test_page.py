@@ -1,5 +1,6 @@
 """The page in a real browser, served by the real `runserver`."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -32,13 +34,24 @@ def text(browser: Chrome, selector: str) -> str:
     return "\n".join(texts(browser, selector))
 
 
+def complaints(browser: Chrome) -> list[object]:
+    """What the console of the browser has to say: scripts that fail, files that are missing."""
+    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]
+
+
+def wait_for_count(browser: Chrome, selector: str, count: int) -> None:
+    wait_until(browser, lambda: len(texts(browser, selector)) == count)
+
+
 def add_task(browser: Chrome, queue: str, steps: int, delay: float) -> None:
     Select(browser.find_element(By.NAME, "queue")).select_by_value(queue)
     for name, value in (("steps", steps), ("delay", delay)):
         field = browser.find_element(By.NAME, name)
         field.clear()
         field.send_keys(str(value))
-    browser.find_element(By.XPATH, "//button[.='Add Task']").click()
+    button = browser.find_element(By.XPATH, "//button[.='Add Task']")
+    button.click()
+    WebDriverWait(browser, PATIENCE, poll_frequency=0.05).until(staleness_of(button))
 
 
 def added_task(browser: Chrome) -> str:
@@ -54,10 +67,9 @@ def test_services_are_alive(browser: Chrome, project: Project) -> None:
 
     assert browser.title == "Background Tasks Sample"
     for panel, services in (("timed", 1), ("scoped", 1), ("queued", 2)):
-        states = f"#{panel} .state.running"
-        wait_until(browser, lambda states=states, n=services: len(texts(browser, states)) == n)
+        wait_for_count(browser, f"#{panel} .state.running", services)
         assert "web process" in text(browser, f"#{panel}")
-    wait_until(browser, lambda: "ago\nlast tick" in text(browser, "#timed"))
+    wait_until(browser, lambda: re.search(r"last tick\n\d+ s ago", text(browser, "#timed")))
 
 
 @pytest.mark.parametrize("queue", ["database", "memory"])
@@ -71,14 +83,14 @@ def test_the_messages_of_a_task_appear_without_a_reload(
     add_task(browser, queue, steps=3, delay=0.5)
     task_id = added_task(browser)
     browser.execute_script("window.isStillThisPage = true")
-    wait_until(browser, lambda: len(texts(browser, "#messages li")) == 3)
+    wait_for_count(browser, "#messages li", 3)
 
     assert texts(browser, "#messages li") == [
         f"Queued Background Task {task_id} has written a step. {n}/3" for n in (1, 2, 3)
     ]
     wait_until(browser, lambda: texts(browser, "#tasks .state") == ["done"])
     assert browser.execute_script("return window.isStillThisPage") is True
-    assert browser.get_log("browser") == []
+    assert complaints(browser) == []
     server.wait_for_line(f"Queued Background Task {task_id} is complete. 3/3")
     assert browser.save_screenshot(str(tmp_path / f"{queue}.png"))
 
@@ -103,7 +115,7 @@ def test_the_refresh_leaves_the_focus_and_what_is_typed(browser: Chrome, project
     field = browser.find_element(By.NAME, "steps")
     field.send_keys(Keys.CONTROL, "a")
     field.send_keys("17")
-    wait_until(browser, lambda: len(texts(browser, "#messages li")) == 2)
+    wait_for_count(browser, "#messages li", 2)
 
     assert browser.switch_to.active_element == field
     assert field.get_attribute("value") == "17"
@@ -144,7 +156,7 @@ def test_it_works_without_javascript(browser: Chrome, project: Project) -> None:
     server.wait_for_line(f"Queued Background Task {task_id} is complete. 2/2")
     browser.find_element(By.LINK_TEXT, "Refresh").click()
 
-    wait_until(browser, lambda: len(texts(browser, "#messages li")) == 2)
+    wait_for_count(browser, "#messages li", 2)
     assert text(browser, "#refresh-status") == ""
 
 
@@ -160,7 +172,7 @@ def test_the_services_may_live_in_a_worker(browser: Chrome, project: Project) ->
     assert texts(browser, "#tasks code") == []
 
     add_task(browser, "database", steps=3, delay=0)
-    wait_until(browser, lambda: len(texts(browser, "#messages li")) == 3)
+    wait_for_count(browser, "#messages li", 3)
 
 
 def test_no_width_makes_the_page_scroll_sideways(browser: Chrome, project: Project) -> None:

@@ -1,15 +1,15 @@
 """What the form takes, and what it says of the rest."""
 
 import pytest
-from django.forms.utils import ErrorDict
 
 from messages_app.forms import AddTaskForm
 
 GOOD = {"queue": "database", "steps": "3", "delay": "5"}
 
 
-def errors(**values: str) -> ErrorDict:
-    return AddTaskForm({**GOOD, **values}).errors
+def errors(**values: str) -> dict[str, list[str]]:
+    found = AddTaskForm({**GOOD, **values}).errors
+    return {field: [str(message) for message in messages] for field, messages in found.items()}
 
 
 def test_the_defaults_fill_in_what_the_request_does_not_have() -> None:

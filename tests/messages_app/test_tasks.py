@@ -118,7 +118,7 @@ class TestAddingToMemory:
 
 
 class TestSteps:
-    def test_one_message_per_step_and_a_wait_between_two(
+    def test_one_message_per_step_and_a_wait_after_each(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         added, clock = add_task("database", 3, 5), Clock()
@@ -127,7 +127,7 @@ class TestSteps:
             run_job(added.id, clock)
 
         assert texts(added.id) == lines(added.id, 1, 2, 3)
-        assert clock.waits == [5, 5]
+        assert clock.waits == [5, 5, 5]
         assert f"Queued Background Task {added.id} is complete. 3/3" in caplog.messages
         added.refresh_from_db()
         assert (added.state, added.step) == ("done", 3)
@@ -157,7 +157,7 @@ class TestSteps:
 
         run_job(added.id, Watching())
 
-        assert seen == [("running", 1), ("running", 2)]
+        assert seen == [("running", 1), ("running", 2), ("running", 3)]
 
     def test_a_job_that_was_not_added_on_the_page_runs_too(self) -> None:
         run_job("by-hand", Clock())
@@ -177,6 +177,8 @@ class TestSteps:
         [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
         assert record.getMessage() == expected
         assert record.exc_info
+        added.refresh_from_db()
+        assert (added.state, added.step) == ("done", 2)
         assert f"Queued Background Task {added.id} is complete. 3/3" in caplog.messages
 
     def test_a_message_and_its_progress_are_written_together(self) -> None:
@@ -217,6 +219,23 @@ class TestInterruption:
         run_job(added.id, Clock())
 
         assert sorted(texts(added.id)) == lines(added.id, 1, 2, 3)
+        added.refresh_from_db()
+        assert (added.state, added.step) == ("done", 3)
+
+    def test_a_run_that_was_given_up_does_not_reopen_a_finished_task(self) -> None:
+        added = add_task("database", 3, 5)
+
+        class Overtaken(Clock):
+            def wait(self, seconds: float | None = None) -> bool:
+                run_job(added.id, Clock())
+                return super().wait(seconds)
+
+        with pytest.raises(OperationCancelled):
+            run_job(added.id, Overtaken(cancel_in=2))
+
+        added.refresh_from_db()
+        assert (added.state, added.step) == ("done", 3)
+        assert texts(added.id) == lines(added.id, 1, 2, 3)
 
     def test_a_cancelled_job_writes_nothing_more(self) -> None:
         added, token = add_task("database", 3, 5), CancellationToken()
