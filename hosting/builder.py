@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 
 from hosting.conf import WORKER, Declaration, HostingSettings, ServiceEntry, load
-from hosting.conf.problems import did_you_mean
+from hosting.conf.problems import allowed_names
 from hosting.exceptions import ConfigurationError
 from hosting.fleet import FleetReporter
 from hosting.host import Host
@@ -18,21 +18,22 @@ def build_host(
     *,
     only: Collection[str] = (),
     exclude: Collection[str] = (),
-    extra: Iterable[HostedService] = (),
+    extra: Mapping[str, HostedService] | None = None,
 ) -> Host:
     """The host of a process of this kind ("web" or "worker").
 
-    `only` and `exclude` choose among its services by NAME; `extra` are started last. Raises
-    `ConfigurationError` listing what is wrong with the settings or the names; starts nothing.
+    `only` and `exclude` choose among its services by NAME; `extra`, by name, are started last.
+    Raises `ConfigurationError` listing what is wrong with the settings or names; starts nothing.
     """
     declaration = load()
     entries = choose(declaration, kind, only, exclude)
+    # Names with a colon are the host's own: no entry may have one.
     reporter = FleetReporter(kind, lambda: host.services()[1:])
     host = Host(
         [
-            SupervisedService(reporter),
+            SupervisedService(reporter, "hosting:fleet"),
             *(_supervised(entry, declaration.settings) for entry in entries),
-            *(SupervisedService(service) for service in extra),
+            *(SupervisedService(service, name) for name, service in (extra or {}).items()),
         ],
         declaration.settings,
         kind=kind,
@@ -49,7 +50,7 @@ def choose(
     names = [entry.name for entry in entries]
     for name in (*only, *exclude):
         if name not in names:
-            known = did_you_mean(name, names)
+            known = allowed_names(name, names)
             raise ConfigurationError(f"No service named {name!r} runs in a {kind}, {known}.")
     return [
         entry for entry in entries if (not only or entry.name in only) and entry.name not in exclude

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 
-from hosting.conf import judge
+from hosting.conf import Declaration, judge
 from hosting.exceptions import ConfigurationError
 from hosting.process.facts import explicit_wish
 
 
-def check_hosting(**kwargs: Any) -> list[CheckMessage]:
+def check_hosting(**_: Any) -> list[CheckMessage]:
     """`HOSTED_SERVICES`, `HOSTING`, and the services that apps ship."""
-    problems = judge()[1]
-    messages: list[CheckMessage] = [Error(str(problem), id=problem.id) for problem in problems]
-    if not problems:
-        messages += _check_environment()
-    return messages
+    declaration, problems = judge()
+    if problems:
+        return [Error(str(problem), id=problem.id) for problem in problems]
+    return [*_check_environment(), *_check_timeouts(declaration)]
 
 
 def _check_environment() -> list[CheckMessage]:
@@ -27,3 +26,16 @@ def _check_environment() -> list[CheckMessage]:
     except ConfigurationError as error:
         return [Error(str(error), id="hosting.E023")]
     return []
+
+
+def _check_timeouts(declaration: Declaration) -> list[CheckMessage]:
+    budget = declaration.settings.shutdown_timeout
+    return [
+        Warning(
+            f"{entry.where}: STOP_TIMEOUT is {entry.stop_timeout:g}, but SHUTDOWN_TIMEOUT, the "
+            f"budget of all services, is {budget:g}: the service gets no more than that.",
+            id="hosting.W001",
+        )
+        for entry in declaration.services
+        if entry.stop_timeout is not None and entry.stop_timeout > budget
+    ]

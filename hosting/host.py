@@ -81,7 +81,9 @@ class Host:
         """
         with self._turn:
             if self._begun:
-                raise HostStateError("The host was started before; a host is started once.")
+                raise HostStateError(
+                    "This host was started or stopped before; a host is started once."
+                )
             self._begun = True
             try:
                 self._start_all()
@@ -146,6 +148,8 @@ class Host:
                 for service, thread in batch
                 if (failure := self._await(service, thread, cancel))
             ]
+            for failure in failures[1:]:
+                logger.error("%s", failure, exc_info=failure)
             if failures:
                 raise failures[0]
 

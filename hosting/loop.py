@@ -54,11 +54,16 @@ class CoroutineCall:
         self, coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
     ) -> None:
         self._task: asyncio.Task[Any] | None = None
-        self._future: Future[Any] = asyncio.run_coroutine_threadsafe(self._run(coroutine), loop)
+        self._future: Future[tuple[Any, SystemExit | KeyboardInterrupt | None]] = (
+            asyncio.run_coroutine_threadsafe(self._run(coroutine), loop)
+        )
 
     def result(self, timeout: float | None = None) -> Any:
         """What the coroutine returned or raised; raises TimeoutError after `timeout` seconds."""
-        return self._future.result(timeout)
+        value, exit_request = self._future.result(timeout)
+        if exit_request is not None:
+            raise exit_request
+        return value
 
     def cancel(self) -> None:
         """Ask asyncio to cancel the coroutine."""
@@ -69,9 +74,15 @@ class CoroutineCall:
         """The asyncio task, once it has begun."""
         return self._task
 
-    async def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async def _run(
+        self, coroutine: Coroutine[Any, Any, Any]
+    ) -> tuple[Any, SystemExit | KeyboardInterrupt | None]:
         self._task = asyncio.current_task()
-        return await coroutine
+        try:
+            return await coroutine, None
+        except (SystemExit, KeyboardInterrupt) as exit_request:
+            # Raised on the loop's thread, it would end the loop and with it every other coroutine.
+            return None, exit_request
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

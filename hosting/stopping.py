@@ -26,6 +26,31 @@ GRACE = 0.5
 Ask = Callable[[SupervisedService, CancellationToken], list[ServiceThread]]
 
 
+class _Request:
+    """What one service was asked to do until its token is cancelled, and GRACE after that."""
+
+    def __init__(self, service: SupervisedService, token: CancellationToken, ask: Ask) -> None:
+        self.service = service
+        self._token = token
+        self._grace_ends: float | None = None
+        self.threads = ask(service, token)
+        token.register(self._begin_grace)
+
+    def unfinished_in_time(self) -> list[ServiceThread]:
+        """The threads that have not ended when the token is cancelled."""
+        return [thread for thread in self.threads if not thread.wait(self._token)]
+
+    def unfinished_after_grace(self) -> list[ServiceThread]:
+        """The threads that have not ended when the grace is over; without grace, not yet."""
+        return [thread for thread in self.threads if not thread.finished.wait(self._grace_left())]
+
+    def _begin_grace(self) -> None:
+        self._grace_ends = time.monotonic() + GRACE
+
+    def _grace_left(self) -> float:
+        return 0.0 if self._grace_ends is None else max(0.0, self._grace_ends - time.monotonic())
+
+
 class Stop:
     """One stop of a host: a budget of `timeout` seconds for all, and the errors met on the way."""
 
@@ -58,13 +83,11 @@ class Stop:
         while left:
             too_late = self._budget.is_cancelled
             size = len(left) if self._concurrently or too_late else 1
-            batch = [(service, self._token(service)) for service in left[:size]]
-            asked = [(service, token, ask(service, token)) for service, token in batch]
-            grace = _Grace()
-            for service, token, threads in asked:
-                error = self._await(service, token, threads, grace, too_late)
+            requests = [_Request(service, self._token(service), ask) for service in left[:size]]
+            for request in requests:
+                error = self._await(request, too_late)
                 if note:
-                    note(service, error)
+                    note(request.service, error)
             del left[:size]
 
     def _token(self, service: SupervisedService) -> CancellationToken:
@@ -73,44 +96,17 @@ class Stop:
             token.cancel_after(service.policy.stop_timeout)
         return token
 
-    def _await(
-        self,
-        service: SupervisedService,
-        token: CancellationToken,
-        threads: Sequence[ServiceThread],
-        grace: _Grace,
-        too_late: bool,
-    ) -> Exception | None:
-        if too_late:
-            # There was no time left to overrun: what counts is whether it ends within the grace.
-            grace.begin()
-            late = [thread for thread in threads if not thread.finished.wait(grace.left())]
-        else:
-            late = [thread for thread in threads if not thread.wait(token)]
+    def _await(self, request: _Request, too_late: bool) -> Exception | None:
+        # When there was no time left to overrun, what counts is whether it ends within the grace.
+        late = request.unfinished_after_grace() if too_late else request.unfinished_in_time()
         for thread in late:
-            _name_laggard(service, thread)
-            grace.begin()
-        for thread in late:
-            if not thread.finished.wait(grace.left()):
-                service.abandon(thread)
-        errors = [_failure(service, thread, thread in late) for thread in threads]
-        found: list[Exception] = [error for error in errors if error is not None]
+            _name_laggard(request.service, thread)
+        for thread in request.unfinished_after_grace():
+            request.service.abandon(thread)
+        failures = [_failure(request.service, thread, thread in late) for thread in request.threads]
+        found: list[Exception] = [failure for failure in failures if failure is not None]
         self._errors += found
         return found[0] if found else None
-
-
-class _Grace:
-    """The time that the laggards of one batch share, from the first overrun on."""
-
-    def __init__(self) -> None:
-        self._end: float | None = None
-
-    def begin(self) -> None:
-        if self._end is None:
-            self._end = time.monotonic() + GRACE
-
-    def left(self) -> float:
-        return max(0.0, self._end - time.monotonic()) if self._end is not None else 0.0
 
 
 def _ask_stopping(service: SupervisedService, token: CancellationToken) -> list[ServiceThread]:

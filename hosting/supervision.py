@@ -9,6 +9,7 @@ good is handed to the host, which decides what that means for the process (see `
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 import logging
 import threading
@@ -32,6 +33,9 @@ from hosting.signals import service_state_changed
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
+
+#: What work raises that ends because it was asked to.
+CANCELLATIONS = (OperationCancelled, asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +145,16 @@ class SupervisedService:
             if new is not ServiceState.RUNNING:
                 self._ready = False
             elif not self.service.reports_ready:
-                self._ready = True
+                self._ready = True  # else as it has reported itself, perhaps from its `start`
         service_state_changed.send_robust(
             type(self.service), service=self.name, old=old, new=new, error=error
         )
         return True
 
     def ready(self) -> None:
-        """Note that the service, which is running, does its work now."""
+        """Note that the service, which is starting or running, does its work from now on."""
         with self._moving:
-            self._ready = self._ready or self.state is ServiceState.RUNNING
+            self._ready = self.state in (ServiceState.STARTING, ServiceState.RUNNING)
 
     def status(self) -> ServiceStatus:
         """What is known of the service now."""
@@ -203,9 +207,9 @@ class SupervisedService:
         assert isinstance(self.service, BackgroundService)
         try:
             self.call(self.service.execute, self.stopping)
-        except (OperationCancelled, asyncio.CancelledError) as error:
-            return None if self.stopping.is_cancelled else error
         except BaseException as error:
+            if self.stopping.is_cancelled:  # whoever stops the service reports what it raised
+                return None if isinstance(error, CANCELLATIONS) else error
             logger.exception(
                 "Service %r crashed: %s", self.name, error, extra={"service": self.name}
             )

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 from hosting.conf import values
-from hosting.conf.problems import Problem, did_you_mean
+from hosting.conf.problems import Problem, allowed_names
 from hosting.services import HostedService
 
 WEB, WORKER = "web", "worker"
@@ -115,7 +115,7 @@ class EntryJudge:
     def _judge_unknown_keys(self) -> None:
         for key in self._raw:
             if key != "SERVICE" and key not in KEYS:
-                known = did_you_mean(key, ["SERVICE", *KEYS])
+                known = allowed_names(key, ["SERVICE", *KEYS])
                 self._wrong("hosting.E003", f"unknown key {key!r}, {known}")
 
     def _judge_values(self) -> Iterator[tuple[str, Any]]:

@@ -16,13 +16,13 @@ class Problem:
     matter: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.matter}."
+        end = "" if self.matter.endswith("?") else "."
+        return f"{self.where}: {self.matter}{end}"
 
 
-def did_you_mean(found: object, known: Iterable[str]) -> str:
-    """The end of a message that lists the known names, and the nearest of them if one is near."""
-    known = list(known)
-    near = difflib.get_close_matches(str(found).upper(), [name.upper() for name in known], n=1)
+def allowed_names(found: object, known: Iterable[str], more: str = "") -> str:
+    """The end of a message: the known names, what `more` is allowed, and the nearest name."""
     by_upper = {name.upper(): name for name in known}
+    near = difflib.get_close_matches(str(found).upper(), list(by_upper), n=1)
     hint = f"; did you mean {by_upper[near[0]]!r}?" if near else ""
-    return f"allowed: {', '.join(map(repr, known))}{hint}"
+    return f"allowed: {', '.join(map(repr, by_upper.values())) or 'none'}{more}{hint}"

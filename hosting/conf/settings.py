@@ -15,7 +15,7 @@ from django.conf import settings
 
 from hosting.conf import values
 from hosting.conf.entries import EntryJudge, ServiceEntry, SwitchedOff
-from hosting.conf.problems import Problem, did_you_mean
+from hosting.conf.problems import Problem, allowed_names
 from hosting.exceptions import ConfigurationError
 
 Report = Callable[[Problem], None]
@@ -95,7 +95,7 @@ def _judge_hosting(raw: Any, report: Report) -> HostingSettings:
     found: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in KEYS:
-            matter = f"unknown key {key!r}, {did_you_mean(key, KEYS)}"
+            matter = f"unknown key {key!r}, {allowed_names(key, KEYS)}"
             report(Problem("hosting.E021", "HOSTING", matter))
             continue
         try:
@@ -142,7 +142,9 @@ def _merge_own(
         elif isinstance(entry, ServiceEntry):
             merged[entry.name] = entry
         elif merged.pop(entry.name, None) is None:
-            matter = f"no app ships a service named {entry.name!r}, {did_you_mean('', shipped)}"
+            matter = (
+                f"no app ships a service named {entry.name!r}, {allowed_names(entry.name, shipped)}"
+            )
             report(Problem("hosting.E016", entry.where, matter))
         own[entry.name] = entry
     return merged

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from hosting.conf.problems import did_you_mean
+from hosting.conf.problems import allowed_names
 
 Judge = Callable[[Any], Any]
 
@@ -21,14 +21,14 @@ def boolean(value: Any) -> bool:
 def seconds(value: Any) -> float:
     """A finite number of seconds, 0 or more."""
     if not _is_number(value) or not 0 <= value < math.inf:
-        raise ValueError("allowed: seconds, 0 or more")
+        raise ValueError("allowed: a finite number of seconds, 0 or more")
     return float(value)
 
 
 def positive_seconds(value: Any) -> float:
     """A finite number of seconds, more than 0."""
     if not _is_number(value) or not 0 < value < math.inf:
-        raise ValueError("allowed: seconds, more than 0")
+        raise ValueError("allowed: a finite number of seconds, more than 0")
     return float(value)
 
 
@@ -58,7 +58,7 @@ def one_of(*names: str) -> Judge:
 
     def judged(value: Any) -> str:
         if not isinstance(value, str) or value not in names:
-            raise ValueError(did_you_mean(value, names))
+            raise ValueError(allowed_names(value, names))
         return value
 
     return judged
@@ -67,13 +67,15 @@ def one_of(*names: str) -> Judge:
 def some_of(*names: str) -> Judge:
     """One of these names, or a list of at least one of them; gives a frozenset."""
 
+    or_a_list = ", or a list of them"
+
     def judged(value: Any) -> frozenset[str]:
         chosen = [value] if isinstance(value, str) else value
         if not isinstance(chosen, (list, tuple, set, frozenset)) or not chosen:
-            raise ValueError(f"{did_you_mean('', names)}, or a list of them")
+            raise ValueError(allowed_names("", names, or_a_list))
         for name in chosen:
             if name not in names:
-                raise ValueError(f"{did_you_mean(name, names)}, or a list of them")
+                raise ValueError(allowed_names(name, names, or_a_list))
         return frozenset(chosen)
 
     return judged

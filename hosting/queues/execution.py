@@ -108,10 +108,7 @@ class Executor:
         args = [*context, *record.args]
         if not inspect.iscoroutinefunction(task.func):
             return task.call(*args, **record.kwargs)
-        value, error = self._call_on_loop(_acall, task, args, record.kwargs)
-        if error is not None:
-            raise error
-        return value
+        return self._call_on_loop(_acall, task, args, record.kwargs)
 
     def _judge(
         self,
@@ -218,15 +215,9 @@ class Executor:
         return {"service": self._service, "job": str(record.id), "task": record.task_path}
 
 
-async def _acall(
-    task: Task[..., Any], args: list[Any], kwargs: dict[str, Any]
-) -> tuple[Any, BaseException | None]:
-    """What the task returns, or raises if raising it would end the event loop."""
+async def _acall(task: Task[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
     async with Scope():
-        try:
-            return await task.acall(*args, **kwargs), None
-        except (SystemExit, KeyboardInterrupt) as error:
-            return None, error
+        return await task.acall(*args, **kwargs)
 
 
 def _resolve(record: JobRecord) -> Task[..., Any]:

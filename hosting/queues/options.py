@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from hosting.conf.problems import Problem, did_you_mean
+from hosting.conf.problems import Problem, allowed_names
 
 KEYS = ("DATABASE", "MAX_ATTEMPTS")
 
@@ -41,39 +40,32 @@ def problems(alias: str, params: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _queue_problems(where, params.get("QUEUES", []))
     options = params.get("OPTIONS", {})
     if not isinstance(options, Mapping):
-        yield Problem("hosting.E102", f"{where}['OPTIONS']", f"is {options!r}; allowed: a dict")
+        yield Problem("hosting.E102", f"{where}['OPTIONS']", f"is {options!r}, allowed: a dict")
         return
     for key in options:
         if key not in KEYS:
-            matter = f"unknown key {key!r}; {did_you_mean(key, KEYS)}"
+            matter = f"unknown key {key!r}, {allowed_names(key, KEYS)}"
             yield Problem("hosting.E101", f"{where}['OPTIONS']", matter)
     yield from _database_problems(where, options.get("DATABASE", DEFAULT_DB_ALIAS))
     attempts = options.get("MAX_ATTEMPTS", 1)
     if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-        matter = f"is {attempts!r}; allowed: a whole number, 1 or more"
+        matter = f"is {attempts!r}, allowed: a whole number, 1 or more"
         yield Problem("hosting.E102", f"{where}['OPTIONS']['MAX_ATTEMPTS']", matter)
-
-
-def nearest(name: object, known: list[str]) -> str:
-    """The end of a message that lists the known names, and the nearest of them if one is near."""
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"allowed: {', '.join(map(repr, known)) or 'none'}{hint}"
 
 
 def _database_problems(where: str, database: object) -> Iterator[Problem]:
     known = sorted(connections.settings)
     if database not in known:
-        matter = f"is {database!r}, which is not in DATABASES; {nearest(database, known)}"
+        matter = f"is {database!r}, which is not in DATABASES, {allowed_names(database, known)}"
         yield Problem("hosting.E103", f"{where}['OPTIONS']['DATABASE']", matter)
 
 
 def _queue_problems(where: str, queues: object) -> Iterator[Problem]:
     if not isinstance(queues, (list, tuple, set, frozenset)):
-        matter = f"is {queues!r}; allowed: a list of names, empty for any name"
+        matter = f"is {queues!r}, allowed: a list of names, empty for any name"
         yield Problem("hosting.E105", f"{where}['QUEUES']", matter)
         return
     for name in queues:
         if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
-            matter = f"contains {name!r}; allowed: names of 1 to {LONGEST_NAME} characters"
+            matter = f"contains {name!r}, allowed: names of 1 to {LONGEST_NAME} characters"
             yield Problem("hosting.E105", f"{where}['QUEUES']", matter)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from hosting.scope import close_connections
+from hosting.threads import ServiceThread
 
 T = TypeVar("T")
 
@@ -20,16 +19,14 @@ class JobThreads(Generic[T]):
         self._size = size
         self._run = run
         self._items: SimpleQueue[T | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[ServiceThread] = []
 
     def submit(self, item: T) -> None:
         """Have a thread call `run(item)`, which must not raise."""
         self._items.put(item)
         if len(self._threads) < self._size:
-            number = len(self._threads) + 1
-            thread = threading.Thread(target=self._work, name=f"{self._name}-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            name = f"{self._name}-{len(self._threads) + 1}"
+            self._threads.append(ServiceThread(name, self._work))
 
     def close(self) -> None:
         """Let every thread end after what it does now; waits for none."""
@@ -37,8 +34,5 @@ class JobThreads(Generic[T]):
             self._items.put(None)
 
     def _work(self) -> None:
-        try:
-            while (item := self._items.get()) is not None:
-                self._run(item)
-        finally:
-            close_connections()
+        while (item := self._items.get()) is not None:
+            self._run(item)

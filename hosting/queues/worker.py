@@ -8,10 +8,10 @@ from typing import Any, ClassVar, cast
 
 from hosting.cancellation import CancellationToken
 from hosting.compat import DEFAULT_TASK_BACKEND_ALIAS, InvalidTaskBackend, task_backends
+from hosting.conf.problems import allowed_names
 from hosting.conf.values import positive_seconds
 from hosting.exceptions import ConfigurationError
 from hosting.queues.backends import DatabaseBackend
-from hosting.queues.options import nearest
 from hosting.queues.shift import Duty, Shift, StopOrder, Tally
 from hosting.services.base import BackgroundService
 
@@ -68,7 +68,7 @@ class TaskWorker(BackgroundService):
         self._order.give(cancel)
 
     def facts(self) -> Mapping[str, Any]:
-        """Jobs in hand; attempts executed, and failed among them; the queues served (None: all)."""
+        """Jobs in hand; attempts executed, failed among them; queues (None: the backend's)."""
         return {
             "running": self._shift.running if self._shift else 0,
             "executed": self._tally.executed,
@@ -117,7 +117,7 @@ def _is_list_of_names(value: object) -> bool:
 def _backend_problems(alias: str, queues: Collection[str] | None) -> Iterator[str]:
     known = sorted(task_backends)
     if alias not in known:
-        yield f"backend is {alias!r}, which is not in TASKS; {nearest(alias, known)}"
+        yield f"backend is {alias!r}, which is not in TASKS, {allowed_names(alias, known)}"
         return
     try:
         backend = task_backends[alias]
@@ -127,10 +127,10 @@ def _backend_problems(alias: str, queues: Collection[str] | None) -> Iterator[st
     if not isinstance(backend, DatabaseBackend):
         path = f"{type(backend).__module__}.{type(backend).__qualname__}"
         yield (
-            f"backend is {alias!r}, which is a {path}; allowed: one whose BACKEND is "
+            f"backend is {alias!r}, which is a {path}, allowed: one whose BACKEND is "
             "'hosting.queues.DatabaseBackend'"
         )
     elif backend.queues:
         for name in sorted(set(queues or ()) - backend.queues):
-            listed = nearest(name, sorted(backend.queues))
-            yield f"queues contains {name!r}, which is not in TASKS[{alias!r}]['QUEUES']; {listed}"
+            listed = allowed_names(name, sorted(backend.queues))
+            yield f"queues contains {name!r}, which is not in TASKS[{alias!r}]['QUEUES'], {listed}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.apps import apps
 
-from hosting.conf.problems import did_you_mean
+from hosting.conf.problems import allowed_names
 from hosting.exceptions import HostingError
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -39,7 +39,7 @@ def scaffold(name: str, app: str, kind: str) -> Written:
     try:
         config = apps.get_app_config(app)
     except LookupError:
-        known = did_you_mean(app, [config.label for config in apps.get_app_configs()])
+        known = allowed_names(app, [config.label for config in apps.get_app_configs()])
         raise ScaffoldError(f"There is no app {app!r}, {known}.") from None
     folder = Path(config.path)
     service_file, test_file = folder / "services.py", _test_file(folder, class_name)
@@ -55,7 +55,7 @@ def scaffold(name: str, app: str, kind: str) -> Written:
 def _class_name(name: str) -> str:
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ScaffoldError(f"The name {name!r} does not do, allowed: a Python identifier.")
-    return name if name[0].isupper() else "".join(part.title() for part in name.split("_"))
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
 def _test_file(folder: Path, class_name: str) -> Path:

@@ -59,7 +59,7 @@ class HostedService:
     #: as it has started.
     reports_ready: ClassVar[bool] = False
 
-    _runtime: Runtime = Unhosted()
+    _attached: Runtime | None = None
 
     def starting(self, cancel: CancellationToken) -> Any:
         """Called for every service before the first `start`."""
@@ -94,6 +94,12 @@ class HostedService:
         """The milestones of the host that runs this service, and the way to stop it."""
         return self._runtime.lifetime
 
+    @property
+    def _runtime(self) -> Runtime:
+        if self._attached is None:
+            self._attached = Unhosted()
+        return self._attached
+
     def facts(self) -> Mapping[str, Any]:
         """What the service tells of itself to status pages: JSON values under stable names."""
         return {}
@@ -101,7 +107,7 @@ class HostedService:
     def attach(self, name: str, runtime: Runtime) -> None:
         """Called by the host before anything else."""
         self.name = name
-        self._runtime = runtime
+        self._attached = runtime
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> Iterator[str]:

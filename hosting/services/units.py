@@ -61,7 +61,7 @@ class UnitService(BackgroundService):
             failure = error
             self.failed(error)
         finally:
-            tick_finished.send(
+            tick_finished.send_robust(
                 type(self), service=self.name, seconds=time.monotonic() - began, error=failure
             )
 
@@ -138,7 +138,8 @@ class ScopedService(UnitService):
         if problems or cls.__init__ is not ScopedService.__init__:
             return
         try:
-            parse_interval(options.get("interval") or cls.interval)
+            given = options.get("interval")
+            parse_interval(cls.interval if given is None else given)
         except ValueError as error:
             yield str(error)
 

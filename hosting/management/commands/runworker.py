@@ -20,10 +20,20 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--only", nargs="+", default=[], metavar="NAME", help="Host these services alone."
+            "--only",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="NAME",
+            help="Host these services alone.",
         )
         parser.add_argument(
-            "--exclude", nargs="+", default=[], metavar="NAME", help="Host all but these services."
+            "--exclude",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="NAME",
+            help="Host all but these services.",
         )
         parser.add_argument(
             "--reload",
@@ -58,7 +68,7 @@ def _build(options: dict[str, Any]) -> Host:
             WORKER,
             only=options["only"],
             exclude=options["exclude"],
-            extra=[Console()] if options["interactive"] else [],
+            extra={"hosting:console": Console()} if options["interactive"] else None,
         )
     except ConfigurationError as error:
         raise CommandError(str(error)) from error
