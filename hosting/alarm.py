@@ -1,8 +1,9 @@
 """One thread that rings at deadlines.
 
-Deadlines are many (a token per stop, later one per job) and threads are dear, so all of them share
-one daemon thread and a heap. A process that was forked has no threads: the alarm notices the new
-process id and begins afresh there, as forks by uWSGI run no at-fork hooks.
+Deadlines are many (a token per stop, later one per job) and few are ever reached, so all of them
+wait on one daemon thread with a heap; what a reached one calls gets a thread. A process that was
+forked has no threads: the alarm notices the new process id and begins afresh there, as forks by
+uWSGI run no at-fork hooks.
 """
 
 from __future__ import annotations
@@ -47,13 +48,21 @@ class Alarm:
                 while (delay := self._delay()) is None or delay > 0:
                     self._changed.wait(delay)
                 _, _, callback = heapq.heappop(self._pending)
-            callback()
+            _ring(callback)
             del callback
 
     def _delay(self) -> float | None:
         if not self._pending:
             return None
         return min(self._pending[0][0] - time.monotonic(), threading.TIMEOUT_MAX)
+
+
+def _ring(callback: Callable[[], object]) -> None:
+    # What a callback does, or raises, must not hold up the deadlines of others.
+    try:
+        threading.Thread(target=callback, name="hosting:alarm:ring", daemon=True).start()
+    except RuntimeError:  # no more threads to be had, or the interpreter is exiting
+        callback()
 
 
 alarm = Alarm()

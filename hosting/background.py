@@ -178,10 +178,10 @@ class QueuedHostedService(BackgroundService):
         self.queue = _find_queue(queue)
         self._ending = CancellationToken()
         self._counting = threading.Lock()
+        self._has_reported = False
         self._running = self._executed = self._failed = 0
 
     def execute(self, stopping: CancellationToken) -> None:
-        self._ending = CancellationToken()
         with self.queue.consumer():
             self.ready()
             helpers = [
@@ -196,6 +196,7 @@ class QueuedHostedService(BackgroundService):
     def stop(self, cancel: CancellationToken) -> None:
         ending = self._ending
         cancel.register(ending.cancel)
+        cancel.register(self._report_left)  # also if an item hangs, and `execute` with it
         if cancel.remaining is not None:
             ending.cancel_after(cancel.remaining * DRAIN_SHARE)
 
@@ -253,7 +254,10 @@ class QueuedHostedService(BackgroundService):
             self._failed += failed
 
     def _report_left(self) -> None:
-        if left := len(self.queue):
+        """Log, once, how many items are left."""
+        with self._counting:
+            left, self._has_reported = 0 if self._has_reported else len(self.queue), True
+        if left:
             logger.warning(
                 "Service %r ended with %d work items left in the queue, which is not durable",
                 self.name,

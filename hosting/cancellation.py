@@ -54,17 +54,29 @@ class CancellationToken:
     `CancellationToken(a, b)` is linked: it is cancelled as soon as `a` or `b` is.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "_deadline", "_event", "_keys", "_lock", "_parents")
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "_cancelled_at",
+        "_children",
+        "_deadline",
+        "_event",
+        "_keys",
+        "_lock",
+        "_parents",
+    )
 
     def __init__(self, *linked_to: CancellationToken) -> None:
         self._lock = threading.RLock()
         self._event = threading.Event()
         self._keys = itertools.count()
         self._callbacks: dict[int, Callable[[], object]] = {}
+        self._children: dict[int, weakref.ref[CancellationToken]] = {}
         self._deadline: float | None = None
+        self._cancelled_at: float | None = None
         self._parents = linked_to
         for parent in linked_to:
-            _link(parent, self)
+            parent._adopt(self)
 
     def __repr__(self) -> str:
         state = "cancelled" if self.is_cancelled else "active"
@@ -76,6 +88,11 @@ class CancellationToken:
         return self._event.is_set()
 
     @property
+    def cancelled_at(self) -> float | None:
+        """When it was cancelled, in seconds of the monotonic clock; None if it is not."""
+        return self._cancelled_at
+
+    @property
     def remaining(self) -> float | None:
         """Seconds to the nearest deadline set by `cancel_after`, here or above; None if none is."""
         own = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
@@ -83,14 +100,17 @@ class CancellationToken:
         return min((seconds for seconds in known if seconds is not None), default=None)
 
     def cancel(self) -> None:
-        """Ask the work to end; runs the registered callbacks, latest first. Again does nothing."""
-        with self._lock:
-            if self.is_cancelled:
-                return
-            callbacks, self._callbacks = self._callbacks, {}
-            self._event.set()
-        while callbacks:
-            _call(callbacks.popitem()[1])
+        """Ask the work to end; runs the registered callbacks, latest first. Again does nothing.
+
+        Every token below this one is cancelled before the first callback is called, so a callback
+        that takes its time holds up nobody who waits.
+        """
+        cancelled = [self] if self._mark() else []
+        for token in cancelled:
+            children = [child() for child in list(token._children.values())]
+            cancelled += [child for child in children if child is not None and child._mark()]
+        for token in cancelled:
+            token._run_callbacks()
 
     def cancel_after(self, seconds: float) -> None:
         """Cancel once `seconds` have passed; raises ValueError if they are negative."""
@@ -104,7 +124,7 @@ class CancellationToken:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait up to `seconds` (None: for ever); True as soon as the token is cancelled."""
-        return self._event.wait(seconds)
+        return self._event.wait(_within_clock(seconds))
 
     async def wait_async(self, seconds: float | None = None) -> bool:
         """As `wait`, for coroutines: waits without holding up the event loop."""
@@ -113,7 +133,7 @@ class CancellationToken:
         loop = asyncio.get_running_loop()
         woken = loop.create_future()
         with self.register(lambda: _wake(loop, woken)):
-            await asyncio.wait((woken,), timeout=seconds)
+            await asyncio.wait((woken,), timeout=_within_clock(seconds))
         return self.is_cancelled
 
     def raise_if_cancelled(self) -> None:
@@ -136,22 +156,46 @@ class CancellationToken:
             _call(callback)
         return Registration(self, key)
 
+    def _mark(self) -> bool:
+        """Become cancelled; False if it was so before."""
+        with self._lock:
+            if self.is_cancelled:
+                return False
+            self._cancelled_at = time.monotonic()
+            self._event.set()
+        return True
 
-def _link(parent: CancellationToken, child: CancellationToken) -> None:
-    registration: Registration | None = None
+    def _run_callbacks(self) -> None:
+        while True:
+            try:
+                _, callback = self._callbacks.popitem()
+            except KeyError:
+                return
+            _call(callback)
 
-    def forget(_: object) -> None:
-        if registration is not None:
-            registration()
+    def _adopt(self, child: CancellationToken) -> None:
+        key = next(self._keys)
+        children = self._children
 
-    # Runs when the child is collected, possibly inside the garbage collector: it takes no lock.
-    weak = weakref.ref(child, forget)
-    registration = parent.register(lambda: _cancel(weak))
+        def forget(_: object) -> None:
+            # Runs when the child is collected, possibly inside the garbage collector: no lock.
+            children.pop(key, None)
+
+        with self._lock:
+            already = self.is_cancelled
+            if not already:
+                children[key] = weakref.ref(child, forget)
+        if already:
+            child.cancel()
 
 
 def _cancel(weak: weakref.ref[CancellationToken]) -> None:
     if (token := weak()) is not None:
         token.cancel()
+
+
+def _within_clock(seconds: float | None) -> float | None:
+    return None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
 
 
 def _call(callback: Callable[[], object]) -> None:

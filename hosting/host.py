@@ -17,20 +17,20 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from hosting.cancellation import CancellationToken
 from hosting.conf import HostingSettings
 from hosting.exceptions import (
     HostStateError,
     OperationCancelled,
-    ServiceStartError,
 )
 from hosting.lifetime import HostLifetime
 from hosting.loop import EventLoopThread
-from hosting.services import ServiceState, ServiceStatus
+from hosting.services import ServiceStatus
 from hosting.signals import host_started, host_stopped
-from hosting.stopping import GRACE, Stop
+from hosting.starting import Start
+from hosting.stopping import Stop
 from hosting.supervision import SupervisedService
 from hosting.threads import ServiceThread
 
@@ -60,6 +60,7 @@ class Host:
         self._stop_on_failure = stop_on_failure
         self._loop = EventLoopThread()
         self._turn = threading.RLock()
+        self._actor: threading.Thread | None = None
         self._begun = False
         for service in self._services:
             service.attach(self.lifetime, self._loop, self._service_failed)
@@ -79,7 +80,7 @@ class Host:
         Raises `ServiceStartError` if one fails, after stopping what had started and closing all;
         `OperationCancelled` likewise if asked to stop meanwhile; `HostStateError` the second time.
         """
-        with self._turn:
+        with self._acting():
             if self._begun:
                 raise HostStateError(
                     "This host was started or stopped before; a host is started once."
@@ -98,12 +99,12 @@ class Host:
         """Stop every service in reverse order, and wait for it; safe at any time, from any thread.
 
         The first call raises what went wrong as one ExceptionGroup. Called by a service of this
-        host, it asks the host to stop and returns at once.
+        host, or while this very thread starts or stops it, it only asks the host to stop.
         """
         self.lifetime.stop()
-        if isinstance(threading.current_thread(), ServiceThread) or self._loop.is_current():
+        if self._waits_for_caller():
             return
-        with self._turn:
+        with self._acting():
             self._begun = True
             if self.lifetime.stopped.is_cancelled:
                 return
@@ -126,57 +127,30 @@ class Host:
         """What is known of each service now, in starting order."""
         return [service.status() for service in self._services]
 
+    @contextmanager
+    def _acting(self) -> Iterator[None]:
+        """Start or stop, one thread at a time."""
+        with self._turn:
+            before, self._actor = self._actor, threading.current_thread()
+            try:
+                yield
+            finally:
+                self._actor = before
+
+    def _waits_for_caller(self) -> bool:
+        """Whether waiting for this host would be waiting for oneself."""
+        caller = threading.current_thread()
+        return caller is self._actor or isinstance(caller, ServiceThread) or self._loop.is_current()
+
     def _start_all(self) -> None:
-        cancel = CancellationToken(self.lifetime.stop_requested)
-        if self.settings.startup_timeout is not None:
-            cancel.cancel_after(self.settings.startup_timeout)
-        self._each(lambda service: service.begin_hook("starting", cancel), cancel)
-        self._each(lambda service: service.begin_start(cancel), cancel)
-        self._each(lambda service: service.begin_hook("started", cancel), cancel)
+        start = Start(
+            self.settings.startup_timeout,
+            self.settings.start_concurrently,
+            self.lifetime.stop_requested,
+        )
+        start.run(self._services)
         for service in self._services:
             service.begin_execution()
-
-    def _each(
-        self, begin: Callable[[SupervisedService], ServiceThread], cancel: CancellationToken
-    ) -> None:
-        """Have every service do it, one by one or all at once; raises the first failure."""
-        size = max(1, len(self._services)) if self.settings.start_concurrently else 1
-        for first in range(0, len(self._services), size):
-            batch = [(service, begin(service)) for service in self._services[first : first + size]]
-            failures = [
-                failure
-                for service, thread in batch
-                if (failure := self._await(service, thread, cancel))
-            ]
-            for failure in failures[1:]:
-                logger.error("%s", failure, exc_info=failure)
-            if failures:
-                raise failures[0]
-
-    def _await(
-        self, service: SupervisedService, thread: ServiceThread, cancel: CancellationToken
-    ) -> Exception | None:
-        ended = thread.wait(cancel)
-        stop_requested = self.lifetime.stop_requested.is_cancelled
-        if not ended and not stop_requested:
-            logger.error(
-                "Service %r has not started within STARTUP_TIMEOUT, %g s; it is here:\n%s",
-                service.name,
-                self.settings.startup_timeout,
-                service.stack(thread),
-                extra={"service": service.name},
-            )
-        if not ended and not thread.finished.wait(GRACE):
-            service.abandon(thread)
-        if stop_requested:
-            return OperationCancelled("The host was asked to stop while it was starting.")
-        if ended and thread.error is None:
-            return None
-        reason = repr(thread.error) if ended else "it took longer than STARTUP_TIMEOUT"
-        service.move(ServiceState.FAILED, thread.error)
-        failure = ServiceStartError(service.name, reason)
-        failure.__cause__ = thread.error
-        return failure
 
     def _roll_back(self, error: BaseException) -> None:
         self.lifetime.stop()

@@ -10,6 +10,7 @@ next point of the original grid.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -91,7 +92,7 @@ def parse_interval(interval: object) -> float:
     seconds = interval.total_seconds() if isinstance(interval, timedelta) else interval
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise ValueError(f"interval is {interval!r}, allowed: seconds or a timedelta")
-    if not 0 < seconds < math.inf:
+    if not 0 < seconds <= sys.float_info.max:
         raise ValueError(f"interval is {interval!r}, allowed: more than 0 seconds, and finite")
     return float(seconds)
 

@@ -8,47 +8,16 @@ is spent.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 
 from hosting.cancellation import CancellationToken
+from hosting.deadlines import Ask, Request
 from hosting.exceptions import ServiceStopError
 from hosting.services import ServiceState
 from hosting.supervision import SupervisedService
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
-
-#: Seconds that whoever overran has to notice that its token is cancelled.
-GRACE = 0.5
-
-#: Asks a service to do its part of a phase; gives the threads to wait for.
-Ask = Callable[[SupervisedService, CancellationToken], list[ServiceThread]]
-
-
-class _Request:
-    """What one service was asked to do until its token is cancelled, and GRACE after that."""
-
-    def __init__(self, service: SupervisedService, token: CancellationToken, ask: Ask) -> None:
-        self.service = service
-        self._token = token
-        self._grace_ends: float | None = None
-        self.threads = ask(service, token)
-        token.register(self._begin_grace)
-
-    def unfinished_in_time(self) -> list[ServiceThread]:
-        """The threads that have not ended when the token is cancelled."""
-        return [thread for thread in self.threads if not thread.wait(self._token)]
-
-    def unfinished_after_grace(self) -> list[ServiceThread]:
-        """The threads that have not ended when the grace is over; without grace, not yet."""
-        return [thread for thread in self.threads if not thread.finished.wait(self._grace_left())]
-
-    def _begin_grace(self) -> None:
-        self._grace_ends = time.monotonic() + GRACE
-
-    def _grace_left(self) -> float:
-        return 0.0 if self._grace_ends is None else max(0.0, self._grace_ends - time.monotonic())
 
 
 class Stop:
@@ -83,7 +52,7 @@ class Stop:
         while left:
             too_late = self._budget.is_cancelled
             size = len(left) if self._concurrently or too_late else 1
-            requests = [_Request(service, self._token(service), ask) for service in left[:size]]
+            requests = [Request(service, self._token(service), ask) for service in left[:size]]
             for request in requests:
                 error = self._await(request, too_late)
                 if note:
@@ -96,7 +65,7 @@ class Stop:
             token.cancel_after(service.policy.stop_timeout)
         return token
 
-    def _await(self, request: _Request, too_late: bool) -> Exception | None:
+    def _await(self, request: Request, too_late: bool) -> Exception | None:
         # When there was no time left to overrun, what counts is whether it ends within the grace.
         late = request.unfinished_after_grace() if too_late else request.unfinished_in_time()
         for thread in late:

@@ -14,7 +14,6 @@ import inspect
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,8 +127,7 @@ class SupervisedService:
     def stack(self, thread: ServiceThread) -> str:
         """Where the thread is, or the coroutine for which it waits."""
         call = self._coroutines.get(thread.ident or 0)
-        frames = call.task.get_stack() if call and call.task else []
-        return "".join(traceback.format_stack(frames[-1])) if frames else thread.stack()
+        return call.stack() if call else thread.stack()
 
     # State
 

@@ -43,8 +43,7 @@ class ServiceThread(threading.Thread):
 
     def stack(self) -> str:
         """Where the call is now, as a traceback prints it."""
-        frame = sys._current_frames().get(self.ident or 0)
-        return "".join(traceback.format_stack(frame)) if frame else "(ended meanwhile)\n"
+        return thread_stack(self)
 
     def _end(self) -> None:
         try:
@@ -53,3 +52,9 @@ class ServiceThread(threading.Thread):
             logger.exception("%s could not close its database connections", self.name)
         finally:
             self.finished.cancel()
+
+
+def thread_stack(thread: threading.Thread) -> str:
+    """Where a thread is now, as a traceback prints it."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    return "".join(traceback.format_stack(frame)) if frame else "(it has just ended)\n"

@@ -42,9 +42,14 @@ def is_reloader_parent(facts: ProcessFacts) -> bool:
     """Whether this is a `runserver` that only watches over the child which serves."""
     return (
         facts.command == "runserver"
-        and "--noreload" not in facts.arguments
         and not facts.reloader_child
+        and not any(_means_noreload(argument) for argument in facts.arguments)
     )
+
+
+def _means_noreload(argument: str) -> bool:
+    # argparse takes any beginning that is unambiguous; `--no` could be `--nothreading`.
+    return len(argument) > len("--no") and "--noreload".startswith(argument)
 
 
 #: Programs whose processes serve requests; each comes with the tests of what it does to threads.
@@ -71,6 +76,18 @@ RULES: tuple[Rule, ...] = (
         "this process of runserver only watches the files, its child serves and hosts",
     ),
     Rule(
+        "other command",
+        lambda facts: facts.command not in (None, "runserver"),
+        False,
+        "the management command {facts.command!r} is not known to serve requests",
+    ),
+    Rule(
+        "not understood",
+        lambda facts: bool(facts.autostart_problem),
+        False,
+        "{facts.autostart_problem}",
+    ),
+    Rule(
         "switched off",
         lambda facts: facts.autostart is False,
         False,
@@ -81,12 +98,6 @@ RULES: tuple[Rule, ...] = (
         lambda facts: facts.command == "runserver",
         True,
         "runserver serves requests in this process",
-    ),
-    Rule(
-        "other command",
-        lambda facts: facts.command is not None,
-        False,
-        "the management command {facts.command!r} does not serve requests",
     ),
     Rule(
         "switched on",

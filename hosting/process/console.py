@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import select
 import sys
-import termios
-import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from hosting.cancellation import CancellationToken
+from hosting.process.stop_signals import before_abrupt_end
 from hosting.services import BackgroundService
 from hosting.signals import key_pressed
 
@@ -21,9 +21,9 @@ class Console(BackgroundService):
     """Announces every key that is pressed (`hosting.signals.key_pressed`); `q` stops the host."""
 
     def execute(self, stopping: CancellationToken) -> None:
-        sys.stdout.write(f"{HELP}\n")
-        sys.stdout.flush()
         with _single_keys(sys.stdin.fileno()) as terminal:
+            sys.stdout.write(f"{HELP}\n")
+            sys.stdout.flush()
             for key in _keys(terminal, stopping):
                 if key == "q":
                     self.lifetime.stop()
@@ -50,9 +50,14 @@ def _keys(terminal: int, stopping: CancellationToken) -> Iterator[str]:
 @contextmanager
 def _single_keys(terminal: int) -> Iterator[int]:
     """Have the terminal give each key at once and without echo, and put it back afterwards."""
-    before = termios.tcgetattr(terminal)
+    import termios  # not there on Windows, where the command is to load all the same
+    import tty
+
+    put_back = partial(termios.tcsetattr, terminal, termios.TCSANOW, termios.tcgetattr(terminal))
+    before_abrupt_end.append(put_back)
     try:
         tty.setcbreak(terminal)
         yield terminal
     finally:
-        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+        put_back()
+        before_abrupt_end.remove(put_back)

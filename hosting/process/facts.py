@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from types import FrameType
 
@@ -32,26 +32,32 @@ class ProcessFacts:
     under_test: bool = False  # a test runner runs in this process
     autostart: bool | None = None  # explicit wish; None is "auto"
     autostart_source: str = 'HOSTING["AUTOSTART"]'  # who expressed it
+    autostart_problem: str = ""  # why the wish is not understood, if it is not
 
 
 def gather() -> ProcessFacts:
-    """The facts of this process; raises `ConfigurationError` if the wish is not understood."""
+    """The facts of this process."""
     argv, environ = sys.argv, os.environ
     command, arguments = management_command(_command_line() or argv)
-    wish, source = explicit_wish(environ)
-    return ProcessFacts(
+    facts = ProcessFacts(
         program=PurePath(argv[0]).name if argv else "",
         command=command,
         arguments=arguments,
         reloader_child=environ.get(DJANGO_AUTORELOAD_ENV) == "true",
         under_test="pytest" in sys.modules or command == "test",
-        autostart=wish,
-        autostart_source=source,
     )
+    try:
+        wish, source = explicit_wish(environ)
+    except ConfigurationError as error:
+        return replace(facts, autostart_problem=str(error).rstrip("."))
+    return replace(facts, autostart=wish, autostart_source=source)
 
 
 def explicit_wish(environ: Mapping[str, str]) -> tuple[bool | None, str]:
-    """What the environment, or else the setting, says about hosting in web processes."""
+    """What the environment, or else the setting, says about hosting in web processes.
+
+    Raises `ConfigurationError` if that is not understood.
+    """
     if AUTOSTART_VARIABLE in environ:
         try:
             return autostart(environ[AUTOSTART_VARIABLE]), AUTOSTART_VARIABLE

@@ -83,7 +83,7 @@ class _Child:
             autoreload.DJANGO_AUTORELOAD_ENV: "true",
             LIFELINE: str(lifeline),
         }
-        self._asked = 0
+        self._signals: list[int] = []
         self._process = subprocess.Popen(
             autoreload.get_child_arguments(), env=environment, close_fds=False
         )
@@ -97,13 +97,21 @@ class _Child:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._let_go()
-        return code if code >= 0 else 128 - code
+        return self._exit_code(code)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._asked += 1
-        if self._asked > 1:
+        self._signals.append(number)
+        if len(self._signals) > 1:
             self._process.kill()
         self._let_go()
+
+    def _exit_code(self, code: int) -> int:
+        """The code for the parent to exit with, or RELOAD."""
+        if len(self._signals) > 1:
+            return 128 + self._signals[1]
+        if code == RELOAD and self._signals:
+            return 0  # asked to end while it ended to be started again
+        return code if code >= 0 else 128 - code
 
     def _let_go(self) -> None:
         held, self._held = self._held, -1

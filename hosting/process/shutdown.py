@@ -32,16 +32,25 @@ def note_exit() -> None:
     _at_exit(exiting.set)
 
 
-def stop_before_exit(stop: Callable[[], object]) -> None:
-    """Call `stop` when the interpreter exits; a signal meanwhile ends the process at once."""
+def stop_before_exit(stop: Callable[[], object], *, impatient: bool) -> None:
+    """Call `stop`, which may be called again, when the interpreter exits.
 
-    def stop_unless_impatient() -> None:
-        try:
-            stop()
-        except (KeyboardInterrupt, SystemExit):
-            os._exit(1)
+    A signal meanwhile ends an `impatient` process at once. Another, a reloader's child, may be
+    exiting in order to be started again, so this signal may be the first: it leaves the end to its
+    parent, which kills it at the second.
+    """
 
-    _at_exit(stop_unless_impatient)
+    def stop_whatever_comes() -> None:
+        while True:
+            try:
+                stop()
+            except (KeyboardInterrupt, SystemExit):
+                if impatient:
+                    os._exit(1)
+            else:
+                return
+
+    _at_exit(stop_whatever_comes)
 
 
 def stop_before_sigterm_kills(stop: Callable[[], object]) -> None:

@@ -18,20 +18,19 @@ from hosting.process.facts import gather
 
 logger = logging.getLogger(__name__)
 
+#: The rules of the start gate of which the log tells.
+_LOG_LEVELS = {"not understood": logging.ERROR, "unknown": logging.INFO}
+
 
 def start_if_serving() -> None:
     """Host the project's services in this process if it is one that serves requests."""
-    try:
-        facts = gather()
-    except ConfigurationError as error:
-        logger.error("Not hosting: %s", error)
-        return
+    facts = gather()
     decision = decide(facts)
-    if decision.rule == "unknown":
-        logger.info("Not hosting: %s", decision.reason)
+    if level := _LOG_LEVELS.get(decision.rule):
+        logger.log(level, "Not hosting: %s", decision.reason)
     hosting = WebHosting()
     if decision.hosts:
-        hosting.begin()
+        hosting.begin(impatient=not facts.reloader_child)
     if is_reloader_parent(facts):
         reloading.end_children_gracefully()
     elif facts.command == "runserver":
@@ -44,11 +43,15 @@ class WebHosting:
     def __init__(self) -> None:
         self._host: Host | None = None
         self._abandoned = threading.Event()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hosting:host", daemon=True)
 
-    def begin(self) -> None:
-        """Start the host as soon as the apps are ready, and see to it that it is stopped."""
-        shutdown.stop_before_exit(self.stop)
+    def begin(self, *, impatient: bool) -> None:
+        """Start the host as soon as the apps are ready, and see to it that it is stopped.
+
+        `impatient` says whether a signal meanwhile is to end the process.
+        """
+        shutdown.stop_before_exit(self.stop, impatient=impatient)
         shutdown.stop_before_sigterm_kills(self.stop)
         self._thread.start()
 
@@ -57,9 +60,16 @@ class WebHosting:
         self._abandoned.set()
         if self._host is not None:
             self._host.lifetime.stop()
-            self._thread.join()
+            # Not a join: one that a signal interrupts takes the thread for ended.
+            self._ended.wait()
 
     def _run(self) -> None:
+        try:
+            self._host_services()
+        finally:
+            self._ended.set()
+
+    def _host_services(self) -> None:
         apps.ready_event.wait()
         try:
             self._host = host = build_host(WEB)
