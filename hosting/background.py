@@ -239,7 +239,7 @@ class QueuedHostedService(BackgroundService):
             self._runtime.call(in_scope(item), self._ending)
         except OperationCancelled:
             logger.info("%s was cancelled", _name(item), extra={"service": self.name})
-        except Exception:
+        except BaseException:
             self._count(failed=1)
             logger.exception(
                 "Error occurred executing %s", _name(item), extra={"service": self.name}

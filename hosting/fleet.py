@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
-from django.db import DatabaseError, models
+from django.db import Error, models
 from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 
@@ -94,7 +94,7 @@ class FleetReporter(BackgroundService):
             with Scope():
                 action()
             self._trouble = False
-        except DatabaseError as error:
+        except Error as error:
             if not self._trouble:
                 logger.warning(
                     "The row of this process cannot be written (is hosting migrated?): %s", error
@@ -132,13 +132,23 @@ def _ago(span: timedelta) -> models.expressions.CombinedExpression:
 
 def _as_json(status: ServiceStatus) -> dict[str, Any]:
     # What a service reports of itself may hold any value; the row must be written all the same.
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(status), default=str))
+    text = json.dumps(asdict(status), default=str)
+    plain: dict[str, Any] = json.loads(text, parse_constant=str)  # NaN and Infinity are no JSON
     return {**plain, "since": status.since.isoformat()}
 
 
 def _service(row: Any, status: Mapping[str, Any]) -> FleetService:
+    # A process of another version may tell more, or less.
+    since = status.get("since")
     return FleetService(
-        **{**status, "since": parse_datetime(status["since"])},
+        name=status.get("name", ""),
+        service=status.get("service", ""),
+        state=status.get("state", "unknown"),
+        since=parse_datetime(since) if since else None,
+        ready=status.get("ready", False),
+        restarts=status.get("restarts", 0),
+        last_error=status.get("last_error"),
+        facts=status.get("facts", {}),
         kind=row.kind,
         host_name=row.host_name,
         pid=row.pid,

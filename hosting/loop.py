@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from hosting.exceptions import HostStateError
+from hosting.scope import Scope
 from hosting.threads import thread_stack
 
 #: Seconds that the loop's thread has to end.
@@ -20,7 +21,7 @@ CLOSE_TIMEOUT = 0.5
 
 
 class EventLoopThread:
-    """Runs coroutines on one asyncio event loop in a daemon thread."""
+    """Runs coroutines on one asyncio event loop in a daemon thread, each in a scope."""
 
     def __init__(self, name: str = "hosting:loop") -> None:
         self._name = name
@@ -112,7 +113,8 @@ class CoroutineCall:
 
     async def _run(self) -> None:
         try:
-            value = await self._coroutine
+            async with Scope():
+                value = await self._coroutine
         except asyncio.CancelledError:
             raise
         except BaseException as error:

@@ -56,7 +56,8 @@ class Scope:
 
     async def __aenter__(self) -> Scope:
         await self._thread.__aenter__()  # type: ignore[no-untyped-call]
-        await sync_to_async(refresh_connections)()
+        if self._is_nested():
+            await sync_to_async(refresh_connections)()
         return self
 
     async def __aexit__(
@@ -68,10 +69,14 @@ class Scope:
         try:
             self._resources.__exit__(exc_type, exc, traceback)
         finally:
-            await sync_to_async(close_connections)()
+            await sync_to_async(refresh_connections if self._is_nested() else close_connections)()
             await self._thread.__aexit__(  # type: ignore[no-untyped-call]
                 exc_type, exc, traceback
             )
+
+    def _is_nested(self) -> bool:
+        """Whether a scope around this one has given the database thread; else it is a new one."""
+        return getattr(self._thread, "token", None) is None
 
 
 def scope() -> Scope:

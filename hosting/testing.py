@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 
 from hosting.conf import HostingSettings
 from hosting.exceptions import HostStateError
 from hosting.host import Host
 from hosting.services import HostedService, ServiceState
 from hosting.supervision import SupervisedService
+
+#: Seconds that a thread which has done its work has to end.
+THREAD_PATIENCE = 1.0
 
 
 @contextmanager
@@ -76,14 +80,18 @@ def _count_closes(service: HostedService) -> list[HostedService]:
     closed: list[HostedService] = []
     close = service.close
 
-    def counted() -> object:
+    @wraps(close)
+    def counted(*args: object) -> object:
         closed.append(service)
-        return close()
+        return close(*args)
 
     service.close = counted  # type: ignore[method-assign]
     return closed
 
 
 def _assert_no_threads_of(name: str) -> None:
-    left = [thread.name for thread in threading.enumerate() if thread.name == f"hosting:{name}"]
-    assert not left, f"threads left behind: {left}"
+    own = (f"hosting:{name}", f"hosting:{name}:")
+    for thread in threading.enumerate():
+        if thread.name == own[0] or thread.name.startswith(own[1]):
+            thread.join(THREAD_PATIENCE)
+            assert not thread.is_alive(), f"the thread {thread.name} was left behind"

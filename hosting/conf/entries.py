@@ -110,7 +110,7 @@ class EntryJudge:
         return f" ({label!r})" if isinstance(label, str) else ""
 
     def _is_switch(self) -> bool:
-        return self._raw.keys() == {"NAME", "ENABLED"} and self._raw["ENABLED"] is False
+        return self._raw.keys() == {"NAME", "ENABLED"} and self._raw["ENABLED"] is not True
 
     def _judge_unknown_keys(self) -> None:
         for key in self._raw:
@@ -138,18 +138,13 @@ class EntryJudge:
                 f"SERVICE is {path!r}, allowed: the dotted path of a class, as 'app.services.Name'",
             )
             return None
-        found = self._import(path)
-        return self._service_class(path, found) if found is not None else None
-
-    def _import(self, path: str) -> Any:
         try:
-            return import_string(path)
+            found = import_string(path)
         except Exception as error:
-            self._wrong(
-                "hosting.E006",
-                f"SERVICE {path!r} cannot be imported: {type(error).__name__}: {error}",
-            )
+            reason = f"{type(error).__name__}: {error}"
+            self._wrong("hosting.E006", f"SERVICE {path!r} cannot be imported: {reason}")
             return None
+        return self._service_class(path, found)
 
     def _service_class(self, path: str, found: Any) -> type[HostedService] | None:
         if not inspect.isclass(found) or not issubclass(found, HostedService):
@@ -166,7 +161,12 @@ class EntryJudge:
         return found
 
     def _options_fit(self, entry: ServiceEntry) -> bool:
-        for matter in entry.service_class.check_options(entry.options):
+        try:
+            matters = list(entry.service_class.check_options(entry.options))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            matters = [f"OPTIONS are {dict(entry.options)!r}, which cannot be judged: {reason}"]
+        for matter in matters:
             self._wrong("hosting.E009", matter)
         return self._sound
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,14 +20,14 @@ def boolean(value: Any) -> bool:
 
 def seconds(value: Any) -> float:
     """A finite number of seconds, 0 or more."""
-    if not _is_number(value) or not 0 <= value < math.inf:
+    if not _is_number(value) or not 0 <= value <= sys.float_info.max:
         raise ValueError("allowed: a finite number of seconds, 0 or more")
     return float(value)
 
 
 def positive_seconds(value: Any) -> float:
     """A finite number of seconds, more than 0."""
-    if not _is_number(value) or not 0 < value < math.inf:
+    if not _is_number(value) or not 0 < value <= sys.float_info.max:
         raise ValueError("allowed: a finite number of seconds, more than 0")
     return float(value)
 

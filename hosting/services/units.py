@@ -42,7 +42,7 @@ class UnitService(BackgroundService):
             "last": self.last_unit_at.isoformat() if self.last_unit_at else None,
         }
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BaseException) -> None:
         """Called when a unit raised, inside the `except`; raise here to end `execute` with it."""
         logger.exception("Service %r: %s", self.name, error, extra={"service": self.name})
 
@@ -51,12 +51,12 @@ class UnitService(BackgroundService):
         self.unit_count += 1
         self.last_unit_at = timezone.now()
         began = time.monotonic()
-        failure: Exception | None = None
+        failure: BaseException | None = None
         try:
             self._runtime.call(in_scope(unit, hand_over=hand_over), *args)
         except OperationCancelled:
             pass
-        except Exception as error:
+        except BaseException as error:
             self.failure_count += 1
             failure = error
             self.failed(error)

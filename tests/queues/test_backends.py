@@ -261,14 +261,14 @@ def entry(**params: Any) -> dict[str, Any]:
         (
             {"OPTIONS": {"DATABSE": "default"}},
             "hosting.E101",
-            "TASKS['default']['OPTIONS']: unknown key 'DATABSE'; "
-            "allowed: 'DATABASE', 'MAX_ATTEMPTS'; did you mean 'DATABASE'?.",
+            "TASKS['default']['OPTIONS']: unknown key 'DATABSE', "
+            "allowed: 'DATABASE', 'MAX_ATTEMPTS'; did you mean 'DATABASE'?",
         ),
         (
             {"OPTIONS": {"DATABASE": "defualt"}},
             "hosting.E103",
-            "TASKS['default']['OPTIONS']['DATABASE']: is 'defualt', which is not in DATABASES; "
-            "allowed: 'default'; did you mean 'default'?.",
+            "TASKS['default']['OPTIONS']['DATABASE']: is 'defualt', which is not in DATABASES, "
+            "allowed: 'default'; did you mean 'default'?",
         ),
         ({"OPTIONS": {"DATABASE": None}}, "hosting.E103", "is None"),
         ({"OPTIONS": {"DATABASE": ["default"]}}, "hosting.E103", "is ['default']"),
@@ -276,15 +276,15 @@ def entry(**params: Any) -> dict[str, Any]:
             (
                 {"OPTIONS": {"MAX_ATTEMPTS": value}},
                 "hosting.E102",
-                f"TASKS['default']['OPTIONS']['MAX_ATTEMPTS']: is {value!r}; "
+                f"TASKS['default']['OPTIONS']['MAX_ATTEMPTS']: is {value!r}, "
                 "allowed: a whole number, 1 or more.",
             )
             for value in (0, -1, 1.5, "3", True, None)
         ],
         ({"OPTIONS": ["DATABASE"]}, "hosting.E102", "allowed: a dict"),
-        ({"OPTIONS": None}, "hosting.E102", "is None; allowed: a dict"),
-        ({"QUEUES": "mail"}, "hosting.E105", "is 'mail'; allowed: a list of names"),
-        ({"QUEUES": None}, "hosting.E105", "is None; allowed: a list of names"),
+        ({"OPTIONS": None}, "hosting.E102", "is None, allowed: a dict"),
+        ({"QUEUES": "mail"}, "hosting.E105", "is 'mail', allowed: a list of names"),
+        ({"QUEUES": None}, "hosting.E105", "is None, allowed: a list of names"),
         ({"QUEUES": [["mail"]]}, "hosting.E105", "contains ['mail']"),
         ({"QUEUES": ["x" * 129]}, "hosting.E105", "names of 1 to 128 characters"),
     ],
