@@ -36,6 +36,8 @@ from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
 
+NOT_CLEAN = "Services did not stop cleanly"
+
 
 class Host:
     """Hosts services for the life of one process.
@@ -78,7 +80,8 @@ class Host:
         """Start every service, in order.
 
         Raises `ServiceStartError` if one fails, after stopping what had started and closing all;
-        `OperationCancelled` likewise if asked to stop meanwhile; `HostStateError` the second time.
+        `OperationCancelled` likewise if asked to stop meanwhile, or what `stop` raises if that was
+        not clean; `HostStateError` the second time.
         """
         with self._acting():
             if self._begun:
@@ -89,7 +92,9 @@ class Host:
             try:
                 self._start_all()
             except BaseException as error:
-                self._roll_back(error)
+                errors = self._roll_back(error)
+                if errors and isinstance(error, OperationCancelled):
+                    raise ExceptionGroup(NOT_CLEAN, errors) from error
                 raise
             self.lifetime.started.cancel()
         host_started.send_robust(type(self), host=self)
@@ -110,7 +115,7 @@ class Host:
                 return
             errors = self._stop_all(self._services)
         if errors:
-            raise ExceptionGroup("Services did not stop cleanly", errors)
+            raise ExceptionGroup(NOT_CLEAN, errors)
 
     def __enter__(self) -> Host:
         self.start()
@@ -152,13 +157,12 @@ class Host:
         for service in self._services:
             service.begin_execution()
 
-    def _roll_back(self, error: BaseException) -> None:
+    def _roll_back(self, error: BaseException) -> list[Exception]:
         self.lifetime.stop()
         if not isinstance(error, OperationCancelled):
             logger.error("The host could not start: %s", error, exc_info=error)
         started = [service for service in self._services if service.has_started]
-        for failure in self._stop_all(started):
-            logger.error("While rolling back: %s", failure, exc_info=failure)
+        return self._stop_all(started)
 
     def _stop_all(self, services: Sequence[SupervisedService]) -> list[Exception]:
         stop = Stop(self.settings.shutdown_timeout, self.settings.stop_concurrently)

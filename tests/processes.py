@@ -14,6 +14,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -46,12 +47,21 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBR
 
 
 class ManagedProcess:
-    """One running ``manage.py`` command, with its output (standard error included) line by line."""
+    """
+    One running ``manage.py`` command, with its output (standard error included) line by line.
+
+    ``program`` is what Python runs instead of ``manage.py``, such as ``("-m", "django")``.
+    """
 
     def __init__(
-        self, arguments: tuple[str, ...], environment: Mapping[str, str], *, terminal: bool = False
+        self,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        *,
+        program: tuple[str, ...] = ("manage.py",),
+        terminal: bool = False,
     ) -> None:
-        self.arguments = arguments
+        self.arguments = (*program, *arguments)
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
@@ -59,7 +69,7 @@ class ManagedProcess:
         with ExitStack() as opened:
             keyboard_of_child = self._open_terminal(opened) if terminal else subprocess.DEVNULL
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", *arguments],
+                [sys.executable, *self.arguments],
                 cwd=ROOT,
                 env=dict(environment),
                 stdin=keyboard_of_child,
@@ -73,7 +83,7 @@ class ManagedProcess:
         self._reader.start()
 
     def __str__(self) -> str:
-        return "manage.py " + " ".join(self.arguments)
+        return " ".join(self.arguments)
 
     @property
     def pid(self) -> int:
@@ -130,21 +140,44 @@ class ManagedProcess:
         self._reader.join(PATIENCE)
         return code
 
+    def wait_all_gone(self, timeout: float = PATIENCE) -> int:
+        """
+        The exit code, once the children are gone as well: nobody holds the output any more.
+
+        Raises AssertionError, with all the output, when one of them outlives ``timeout`` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        code = self.wait_exit(timeout)
+        self._reader.join(max(0.0, deadline - time.monotonic()))
+        if self._reader.is_alive():
+            raise AssertionError(f"children of {self} outlived it {timeout:g} s:\n{self.output}")
+        return code
+
     def terminate(self) -> None:
         """SIGTERM to this process alone, as a supervisor sends it."""
         self.send(signal.SIGTERM)
 
     def interrupt(self) -> None:
         """SIGINT to the whole process group, as Ctrl-C at a terminal sends it."""
-        os.killpg(self.pid, signal.SIGINT)
+        self.send_to_group(signal.SIGINT)
 
     def send(self, number: int) -> None:
+        """The signal to this process alone."""
         self._process.send_signal(number)
+
+    def send_to_group(self, number: int) -> None:
+        """The signal to this process and its children."""
+        os.killpg(self.pid, number)
 
     def type(self, text: str) -> None:
         """Type ``text`` at the keyboard of a process that was started with ``terminal=True``."""
         assert self._keyboard is not None, "started without terminal=True"
         os.write(self._keyboard, text.encode())
+
+    def terminal_settings(self) -> list[Any]:
+        """The modes of the terminal of a process that was started with ``terminal=True``."""
+        assert self._keyboard is not None, "started without terminal=True"
+        return termios.tcgetattr(self._keyboard)
 
     def close(self) -> None:
         """Kill what is left of the process group and free everything. May be called twice."""
@@ -201,10 +234,16 @@ class Project:
         return {name: value for name, value in changed.items() if value is not None}
 
     def start(
-        self, *arguments: str, env: Mapping[str, str | None] | None = None, terminal: bool = False
+        self,
+        *arguments: str,
+        env: Mapping[str, str | None] | None = None,
+        program: tuple[str, ...] = ("manage.py",),
+        terminal: bool = False,
     ) -> ManagedProcess:
         """Start ``manage.py ARGUMENTS`` and return at once; ``terminal`` gives it a keyboard."""
-        process = ManagedProcess(arguments, self.environment(env), terminal=terminal)
+        process = ManagedProcess(
+            arguments, self.environment(env), program=program, terminal=terminal
+        )
         self._processes.append(process)
         return process
 
@@ -212,6 +251,7 @@ class Project:
         self,
         *arguments: str,
         env: Mapping[str, str | None] | None = None,
+        program: tuple[str, ...] = ("manage.py",),
         timeout: float = PATIENCE,
         code: int | None = 0,
     ) -> ManagedProcess:
@@ -221,7 +261,7 @@ class Project:
         Raises AssertionError, with the output, when it exits with another code than ``code``; None
         takes any.
         """
-        process = self.start(*arguments, env=env)
+        process = self.start(*arguments, env=env, program=program)
         found = process.wait_exit(timeout)
         if code is not None and found != code:
             raise AssertionError(f"{process} exited with {found}, not {code}:\n{process.output}")

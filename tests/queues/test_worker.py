@@ -533,7 +533,10 @@ def test_it_survives_the_loss_of_its_connections(worker: Start) -> None:
         ({"concurrency": 0}, "concurrency is 0, allowed: a whole number, 1 or more"),
         ({"concurrency": True}, "concurrency is True"),
         ({"concurrency": "4"}, "concurrency is '4'"),
-        ({"poll_interval": 0}, "poll_interval is 0, allowed: a finite number of seconds, more than 0"),
+        (
+            {"poll_interval": 0},
+            "poll_interval is 0, allowed: a finite number of seconds, more than 0",
+        ),
         ({"poll_interval": float("nan")}, "poll_interval is nan"),
         ({"poll_interval": None}, "poll_interval is None"),
     ],

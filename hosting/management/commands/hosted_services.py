@@ -12,6 +12,9 @@ from hosting.listing import Listing, list_services
 class Command(BaseCommand):
     help = "Lists the project's hosted services, where each runs, and whether this process hosts."
 
+    # It says itself what is wrong with the settings, and other checks may ask the database.
+    requires_system_checks: list[str] = []
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--explain",

@@ -1,0 +1,38 @@
+# ruff: noqa: F403, F405
+"""The project's settings with what the environment declares, and no LOGGING for `hosting`."""
+
+import json
+import logging
+import os
+
+from config.settings import *
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.projects", *os.environ.get("MORE_APPS", "").split()]
+HOSTING = {}
+
+
+def is_about_watched_file(record: logging.LogRecord) -> bool:
+    """Whether the autoreloader tells of a file that a test is going to change."""
+    return "watched" in record.getMessage() or record.levelno > logging.DEBUG
+
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {
+        "watched": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": is_about_watched_file,
+        }
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["watched"]}},
+    "loggers": {
+        "django.utils.autoreload": {
+            "level": "DEBUG",
+            "handlers": ["console"],
+            "propagate": False,
+        },
+    },
+}
+
+globals().update(json.loads(os.environ["DECLARED_SETTINGS"]))

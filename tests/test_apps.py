@@ -1,0 +1,37 @@
+"""What `AppConfig.ready()` does: register the checks, and ask the start gate."""
+
+import threading
+
+import pytest
+from django.apps import apps
+from django.core import checks
+
+from hosting.checks import check_hosting
+from hosting.process import web
+from hosting.process.autostart import Decision
+from hosting.process.current import current_host
+
+
+def test_the_checks_are_registered_under_a_tag_of_their_own() -> None:
+    assert check_hosting in checks.registry.registry.get_checks()
+    assert checks.tag_exists("hosting")
+
+
+def test_under_test_nothing_is_hosted() -> None:
+    before = threading.enumerate()
+
+    apps.get_app_config("hosting").ready()
+
+    assert current_host() is None
+    assert threading.enumerate() == before
+
+
+@pytest.mark.parametrize("hosts", [True, False])
+def test_it_does_what_the_gate_decides(monkeypatch: pytest.MonkeyPatch, hosts: bool) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr(web, "decide", lambda facts: Decision(hosts, "a rule", "a reason"))
+    monkeypatch.setattr(web.WebHosting, "begin", lambda self, *, impatient: begun.append(impatient))
+
+    web.start_if_serving()
+
+    assert begun == [True] * hosts

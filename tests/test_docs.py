@@ -1,0 +1,170 @@
+"""The documentation says what the code says: names, ids, links, and code that parses."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from django.dispatch import Signal
+
+import hosting
+from hosting import signals
+from hosting.conf import entries, settings
+from hosting.process.autostart import RULES
+from hosting.queues import options
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
+CHECK_ID = re.compile(r"hosting\.[EW]\d{3}")
+DEFAULTS = settings.HostingSettings()
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def test_every_page_is_there() -> None:
+    names = {page.stem for page in PAGES}
+    assert names >= {
+        "README",
+        "CHANGELOG",
+        "architecture",
+        "lifecycle",
+        "queue",
+        "running",
+        "services",
+        "settings",
+        "signals",
+    }
+
+
+@pytest.mark.parametrize("key", ["SERVICE", *entries.KEYS])
+def test_keys_of_entries_are_documented(key: str) -> None:
+    assert row("settings.md", "HOSTED_SERVICES", key)
+
+
+@pytest.mark.parametrize("key", settings.KEYS)
+def test_keys_of_hosting_are_documented_with_their_defaults(key: str) -> None:
+    default = getattr(DEFAULTS, key.lower())
+    shown = '"auto"' if key == "AUTOSTART" else repr(default)
+    assert row("settings.md", "HOSTING", key)[2] == f"`{shown}`"
+
+
+@pytest.mark.parametrize("key", options.KEYS)
+def test_options_of_the_backend_are_documented_with_their_defaults(key: str) -> None:
+    default = getattr(options.BackendOptions(), key.lower())
+    shown = f'"{default}"' if isinstance(default, str) else repr(default)
+    assert row("queue.md", "Settings of the backend", key)[2] == f"`{shown}`"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, value in vars(signals).items() if isinstance(value, Signal)]
+)
+def test_signals_are_documented(name: str) -> None:
+    assert row("signals.md", "Signals of `hosting.signals`", name)
+
+
+@pytest.mark.parametrize("rule", [rule.name for rule in RULES])
+def test_rules_of_the_start_gate_are_documented(rule: str) -> None:
+    assert row("running.md", "The start gate", rule)
+
+
+def test_rules_of_the_start_gate_stand_in_their_order() -> None:
+    table = section("running.md", "The start gate")
+    assert re.findall(r"^\| `([^`]+)`", table, re.MULTILINE) == [rule.name for rule in RULES]
+
+
+def test_check_ids_are_documented() -> None:
+    used = ids_in(path.read_text() for path in (ROOT / "hosting").rglob("*.py"))
+    documented = ids_in([read("settings.md"), read("queue.md")])
+    assert documented == used
+
+
+@pytest.mark.parametrize("name", hosting.__all__)
+def test_names_of_the_facade_are_documented(name: str) -> None:
+    assert re.search(rf"\b{name}\b", "".join(page.read_text() for page in PAGES))
+
+
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(without_code(page.read_text())):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.is_file(), f"{page.name} links to {target}, which is not there"
+        assert not anchor or anchor in anchors(found), f"{page.name}: no heading for {target}"
+
+
+@every_page
+def test_python_blocks_parse(page: Path) -> None:
+    for line, block in python_blocks(page.read_text()):
+        try:
+            ast.parse(block)
+        except SyntaxError as error:
+            pytest.fail(f"{page.name}, the block at line {line}: {error}")
+
+
+@every_page
+def test_imports_from_hosting_work(page: Path) -> None:
+    for _, block in python_blocks(page.read_text()):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hosting"):
+                exec(compile(ast.Module([node], []), page.name, "exec"), {})
+
+
+@every_page
+def test_services_in_python_blocks_say_hosting_names_that_exist(page: Path) -> None:
+    for name in re.findall(r'"hosting\.(\w+)"', page.read_text()):
+        assert name in hosting.__all__, f"{page.name} names hosting.{name}"
+
+
+def read(name: str) -> str:
+    """The text of a page of docs/."""
+    return (DOCS / name).read_text()
+
+
+def section(name: str, heading: str) -> str:
+    """The text under a heading, up to the next one of its level or above."""
+    found = re.search(
+        rf"^(##+) {re.escape(heading)}\n(.*?)(?=^##? |\Z)", read(name), re.MULTILINE | re.DOTALL
+    )
+    assert found, f"docs/{name} has no heading {heading!r}"
+    return found[2]
+
+
+def row(name: str, heading: str, first: str) -> list[str]:
+    """The cells of the one table row under a heading that begins with `first`."""
+    rows = [
+        line
+        for line in section(name, heading).splitlines()
+        if line.startswith((f"| `{first}` ", f"| `{first}`,"))
+    ]
+    assert len(rows) == 1, f"docs/{name}, {heading!r}: {len(rows)} rows begin with {first!r}"
+    return [cell.strip() for cell in rows[0].strip("|").split("|")]
+
+
+def ids_in(texts: Iterable[str]) -> set[str]:
+    """The ids of checks in these texts."""
+    return {found for text in texts for found in CHECK_ID.findall(text)}
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", without_code(page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def python_blocks(text: str) -> Iterator[tuple[int, str]]:
+    """The python code blocks of a page, without their indentation, and where each begins."""
+    for found in re.finditer(r"^( *)```python\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        indentation = len(found[1])
+        lines = [line[indentation:] for line in found[2].splitlines()]
+        yield text[: found.start()].count("\n") + 1, "\n".join(lines)
