@@ -142,8 +142,8 @@ class BackgroundTaskQueue:
         try:
             yield
         finally:
-            with self._lock:
-                self._waiting.discard(wake_up)
+            # Possibly run by the garbage collector, inside of a call that holds the lock.
+            self._waiting.discard(wake_up)
 
     def _take(self) -> WorkItem | None:
         if not self._items:

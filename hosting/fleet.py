@@ -132,7 +132,9 @@ def _ago(span: timedelta) -> models.expressions.CombinedExpression:
 
 def _as_json(status: ServiceStatus) -> dict[str, Any]:
     # What a service reports of itself may hold any value; the row must be written all the same.
-    text = json.dumps(asdict(status), default=str)
+    # PostgreSQL's JSON takes no NUL and no half of a surrogate pair.
+    text = json.dumps(asdict(status), default=str, ensure_ascii=False).replace("\\u0000", "\ufffd")
+    text = text.encode(errors="replace").decode()
     plain: dict[str, Any] = json.loads(text, parse_constant=str)  # NaN and Infinity are no JSON
     return {**plain, "since": status.since.isoformat()}
 

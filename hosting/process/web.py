@@ -37,6 +37,10 @@ def start_if_serving() -> None:
         reloading.follow_parent(hosting.stop)
 
 
+#: Seconds between two looks for a signal while the host stops.
+SIGNAL_LOOK = 0.2
+
+
 class WebHosting:
     """The host of a web process, on a thread of its own."""
 
@@ -60,8 +64,10 @@ class WebHosting:
         self._abandoned.set()
         if self._host is not None:
             self._host.lifetime.stop()
-            # Not a join: one that a signal interrupts takes the thread for ended.
-            self._ended.wait()
+            # Not a join: one that a signal interrupts takes the thread for ended. Nor one long
+            # wait: it would sleep through a signal that comes just before it begins.
+            while not self._ended.wait(SIGNAL_LOOK):
+                pass
 
     def _run(self) -> None:
         try:

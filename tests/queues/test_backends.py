@@ -20,7 +20,6 @@ from hosting.compat import (
     task_enqueued,
 )
 from hosting.exceptions import ArgumentError, ConfigurationError
-from hosting.ids import uuid7
 from hosting.models import Job
 from hosting.queues import DatabaseBackend
 from hosting.queues.resolution import UnknownTask
