@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -60,7 +60,7 @@ class FleetService:
 def services() -> list[FleetService]:
     """The services of every living process, in the order of the processes' start."""
     living = _rows().filter(seen_at__gt=_ago(STALE_AFTER)).order_by("id")
-    return [_service(row, status) for row in living for status in row.services]
+    return [_service(row, status) for row in living for status in json.loads(row.services)]
 
 
 class FleetReporter(BackgroundService):
@@ -102,7 +102,7 @@ class FleetReporter(BackgroundService):
             self._trouble = True
 
     def _renew(self) -> None:
-        statuses = [_as_json(status) for status in self._statuses()]
+        statuses = f"[{', '.join(map(_as_json, self._statuses()))}]"
         if _rows().filter(pk=self._id).update(services=statuses, seen_at=Now()):
             return
         _rows().create(
@@ -130,13 +130,12 @@ def _ago(span: timedelta) -> models.expressions.CombinedExpression:
     return Now() - models.Value(span, output_field=models.DurationField())
 
 
-def _as_json(status: ServiceStatus) -> dict[str, Any]:
+def _as_json(status: ServiceStatus) -> str:
     # What a service reports of itself may hold any value; the row must be written all the same.
-    # PostgreSQL's JSON takes no NUL and no half of a surrogate pair.
-    text = json.dumps(asdict(status), default=str, ensure_ascii=False).replace("\\u0000", "\ufffd")
-    text = text.encode(errors="replace").decode()
-    plain: dict[str, Any] = json.loads(text, parse_constant=str)  # NaN and Infinity are no JSON
-    return {**plain, "since": status.since.isoformat()}
+    try:
+        return json.dumps(asdict(status), default=str, skipkeys=True)
+    except Exception as error:
+        return json.dumps(asdict(replace(status, facts={"error": repr(error)})), default=str)
 
 
 def _service(row: Any, status: Mapping[str, Any]) -> FleetService:

@@ -72,7 +72,7 @@ class HostProcess(models.Model):
     pid = models.IntegerField()
     kind = models.CharField(max_length=16)  # "web" or "worker"
     version = models.CharField(max_length=32)
-    services = models.JSONField(default=list)
+    services = models.TextField(default="[]")
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
 

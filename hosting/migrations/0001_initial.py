@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ("pid", models.IntegerField()),
                 ("kind", models.CharField(max_length=16)),
                 ("version", models.CharField(max_length=32)),
-                ("services", models.JSONField(default=list)),
+                ("services", models.TextField(default="[]")),
                 ("started_at", models.DateTimeField()),
                 ("seen_at", models.DateTimeField()),
             ],

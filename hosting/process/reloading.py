@@ -15,6 +15,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 from django.utils import autoreload
@@ -29,6 +30,9 @@ RELOAD = 3
 
 #: Seconds that a signal sent to the whole group gets to end the child before the lifeline does.
 SIGNAL_FIRST = 0.3
+
+#: Seconds between two looks for a signal while a child runs.
+SIGNAL_LOOK = 0.5
 
 
 def end_children_gracefully() -> None:
@@ -92,16 +96,24 @@ class _Child:
             number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)
         }
         try:
-            code = self._process.wait()
+            code = self._wait()
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
             self._let_go()
         return self._exit_code(code)
 
+    def _wait(self) -> int:
+        # One long wait would sleep through a signal that comes just before it begins.
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return self._process.wait(SIGNAL_LOOK)
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
-        if len(self._signals) > 1:
+        if len(self._signals) == 1:
+            os.write(2, b"hosting: stopping; a second signal ends at once\n")
+        else:
             self._process.kill()
         self._let_go()
 

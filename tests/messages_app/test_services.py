@@ -1,5 +1,6 @@
 """The services of the sample: what they log and do."""
 
+import json
 import logging
 import os
 import socket
@@ -99,18 +100,20 @@ class TestScopedHostedService:
             pid=os.getpid(),
             kind="web",
             version="1",
-            services=[
-                {
-                    "name": "queue",
-                    "service": "hosting.QueuedHostedService",
-                    "state": "running",
-                    "since": "2026-01-01T00:00:00+00:00",
-                    "ready": True,
-                    "restarts": 0,
-                    "last_error": None,
-                    "facts": {},
-                }
-            ],
+            services=json.dumps(
+                [
+                    {
+                        "name": "queue",
+                        "service": "hosting.QueuedHostedService",
+                        "state": "running",
+                        "since": "2026-01-01T00:00:00+00:00",
+                        "ready": True,
+                        "restarts": 0,
+                        "last_error": None,
+                        "facts": {},
+                    }
+                ]
+            ),
             started_at=Now(),
             seen_at=Now(),
         )

@@ -1,6 +1,7 @@
 """The page, as a browser without JavaScript sees it."""
 
 import html
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -54,7 +55,7 @@ def process(kind: str, pid: int, services: Sequence[dict[str, Any]]) -> None:
         pid=pid,
         kind=kind,
         version="1",
-        services=list(services),
+        services=json.dumps(services),
         started_at=Now(),
         seen_at=Now(),
     )
