@@ -185,7 +185,7 @@ def test_a_waiter_collected_in_the_midst_of_another_call_does_not_lock_the_queue
     loop = asyncio.new_event_loop()
     waiting = loop.create_task(queue.adequeue(NEVER))
     loop.run_until_complete(asyncio.sleep(0))
-    waiting._log_destroy_pending = False  # type: ignore[attr-defined]
+    waiting._log_destroy_pending = False
     loop.close()
 
     def collect_while_locked() -> int:

@@ -144,7 +144,7 @@ def test_asynchronous_generators_are_closed_with_the_loop(loop: EventLoopThread)
     closed = CancellationToken()
     kept = []
 
-    async def numbers():  # type: ignore[no-untyped-def]
+    async def numbers():
         try:
             yield 1
         finally:

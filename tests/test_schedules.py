@@ -81,7 +81,7 @@ def test_the_clocks_move_on() -> None:
 
 
 def moment(*parts: int, zone: str = "UTC") -> float:
-    return datetime(*parts, tzinfo=ZoneInfo(zone)).timestamp()  # type: ignore[misc]
+    return datetime(*parts, tzinfo=ZoneInfo(zone)).timestamp()
 
 
 def test_cron_is_due_at_its_moments() -> None:

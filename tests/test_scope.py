@@ -155,9 +155,7 @@ def test_a_service_survives_that_the_server_closes_its_connection(
             journal.note("counted")
 
     class CountingAsync(Counting):
-        async def work(  # type: ignore[override]
-            self, scope: Scope, stopping: CancellationToken
-        ) -> None:
+        async def work(self, scope: Scope, stopping: CancellationToken) -> None:
             await sync_to_async(super().work)(scope, stopping)
 
     service = Counting() if kind == "plain" else CountingAsync()
@@ -363,7 +361,7 @@ def test_each_tick_has_a_scope_of_its_own(journal: Journal, kind: str) -> None:
             journal.note("counted")
 
     class CountingAsync(Counting):
-        async def tick(self, stopping: CancellationToken) -> None:  # type: ignore[override]
+        async def tick(self, stopping: CancellationToken) -> None:
             await sync_to_async(super().tick)(stopping)
 
     with a_host(Counting() if kind == "plain" else CountingAsync()):

@@ -36,7 +36,7 @@ def text(browser: Chrome, selector: str) -> str:
 
 def complaints(browser: Chrome) -> list[object]:
     """What the console of the browser has to say: scripts that fail, files that are missing."""
-    return list(browser.get_log("browser"))  # type: ignore[no-untyped-call]
+    return list(browser.get_log("browser"))
 
 
 def wait_for_count(browser: Chrome, selector: str, count: int) -> None:

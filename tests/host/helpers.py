@@ -165,7 +165,7 @@ class Plain(_Part, HostedService):
     def stopped(self, cancel: CancellationToken) -> None:
         self.play("stopped", cancel)
 
-    def close(self, cancel: CancellationToken) -> None:  # type: ignore[override]
+    def close(self, cancel: CancellationToken) -> None:
         self.play("close", cancel)
 
 
@@ -197,7 +197,7 @@ class Async(_Part, HostedService):
     async def stopped(self, cancel: CancellationToken) -> None:
         await self.aplay("stopped", cancel)
 
-    async def close(self, cancel: CancellationToken) -> None:  # type: ignore[override]
+    async def close(self, cancel: CancellationToken) -> None:
         await self.aplay("close", cancel)
 
 

@@ -246,7 +246,7 @@ def test_a_run_that_ends_as_the_stop_begins_is_not_run_again(journal: Journal, a
         token.wait()
         act.plain(token)
 
-    service.service.acts["execute"] = Does(stop_first)  # type: ignore[attr-defined]
+    service.service.acts["execute"] = Does(stop_first)
     host = a_host(service)
     host.start()
     error = Runner(host.stop)

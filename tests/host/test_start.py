@@ -383,10 +383,10 @@ def test_a_service_without_a_token_in_its_hooks_is_called_all_the_same() -> None
         def __init__(self) -> None:
             self.calls: list[str] = []
 
-        def starting(self) -> None:  # type: ignore[override]
+        def starting(self) -> None:
             self.calls.append("starting")
 
-        async def stopped(self) -> None:  # type: ignore[override]
+        async def stopped(self) -> None:
             self.calls.append("stopped")
 
     bare = Bare()

@@ -57,7 +57,7 @@ class Timed(TimedService):
 class TimedAsync(TimedService):
     cron = "* * * * *"
 
-    async def tick(self, stopping: CancellationToken) -> None: ...  # type: ignore[override]
+    async def tick(self, stopping: CancellationToken) -> None: ...
 
 
 class Scoped(ScopedService):
@@ -67,9 +67,7 @@ class Scoped(ScopedService):
 
 
 class ScopedAsync(ScopedService):
-    async def work(  # type: ignore[override]
-        self, scope: Scope, stopping: CancellationToken
-    ) -> None: ...
+    async def work(self, scope: Scope, stopping: CancellationToken) -> None: ...
 
 
 #: How the suite makes one of each; an abstract class has a subclass here that ships as its example.

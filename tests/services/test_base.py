@@ -26,7 +26,7 @@ def test_every_method_of_a_service_may_be_left_out() -> None:
 
 def test_a_background_service_needs_execute() -> None:
     with pytest.raises(TypeError, match="execute"):
-        BackgroundService()  # type: ignore[abstract]
+        BackgroundService()
 
 
 @pytest.mark.parametrize(

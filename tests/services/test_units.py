@@ -70,7 +70,7 @@ class Ticking(TimedService):
 
 
 class TickingAsync(Ticking):
-    async def tick(self, stopping: CancellationToken) -> None:  # type: ignore[override]
+    async def tick(self, stopping: CancellationToken) -> None:
         super().tick(stopping)
 
 
@@ -87,7 +87,7 @@ class Working(ScopedService):
 
 
 class WorkingAsync(Working):
-    async def work(self, scope: Scope, stopping: CancellationToken) -> None:  # type: ignore[override]
+    async def work(self, scope: Scope, stopping: CancellationToken) -> None:
         super().work(scope, stopping)
 
 
@@ -300,7 +300,7 @@ def test_a_unit_may_be_tested_without_a_host() -> None:
     class Alone(TimedService):
         interval = 1
 
-        async def tick(self, stopping: CancellationToken) -> None:  # type: ignore[override]
+        async def tick(self, stopping: CancellationToken) -> None:
             calls.append(self.name)
 
     service = Alone()
