@@ -176,6 +176,8 @@ class TestReload:
             wait_for_fact(process, "Second execute", count=times)
             self.change(process, watched, times=times)
         wait_for_fact(process, "Second execute", count=changes + 1)
+        # The services start before the reloader does, and Ctrl-C between the two is Python's own.
+        process.wait_for_line("watched_services.py first seen", count=changes + 1)
 
         process.interrupt()
 
