@@ -1,6 +1,7 @@
 """Fixtures for every test. The environment of the tests is settled in ``tests.settings``."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -12,6 +13,11 @@ from tests.processes import Databases, Project, databases
 # A slow machine is no failure; what runs for ever meets the timeout of pytest.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+# What a shell runs in the background ignores SIGINT, and would hand that on to every process that
+# a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
