@@ -64,7 +64,7 @@ def test_w_adds_a_work_item_and_q_quits(project: Project, options: tuple[str, ..
 
 
 def test_q_cancels_a_work_item_that_takes_too_long(project: Project) -> None:
-    process, before = start(project, declared=services(600), SHUTDOWN_TIMEOUT=1)
+    process, before = start(project, declared=services(600), SHUTDOWN_TIMEOUT=3)
 
     process.type("w")
     process.wait_for_line(f"{WORK_ITEM}is starting")
