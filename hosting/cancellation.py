@@ -10,6 +10,7 @@ have any number of short-lived children.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import itertools
 import logging
 import threading
@@ -22,6 +23,9 @@ from hosting.alarm import alarm
 from hosting.exceptions import OperationCancelled
 
 logger = logging.getLogger(__name__)
+
+#: What work raises that ends because it was asked to.
+CANCELLATIONS = (OperationCancelled, asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
 class Registration:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from hosting.cancellation import CancellationToken
+from hosting.cancellation import CANCELLATIONS, CancellationToken
 from hosting.deadlines import Ask, Request
 from hosting.exceptions import OperationCancelled, ServiceStartError
 from hosting.services import ServiceState
-from hosting.supervision import CANCELLATIONS, SupervisedService
+from hosting.supervision import SupervisedService
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,6 @@ good is handed to the host, which decides what that means for the process (see `
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import inspect
 import logging
 import threading
@@ -22,9 +20,9 @@ from typing import Any
 from django.utils import timezone
 
 from hosting.backoff import Backoff, Intensity
-from hosting.cancellation import CancellationToken
+from hosting.cancellation import CANCELLATIONS, CancellationToken
 from hosting.conf import ALWAYS, NEVER, ON_FAILURE
-from hosting.exceptions import HostStateError, OperationCancelled
+from hosting.exceptions import HostStateError
 from hosting.lifetime import HostLifetime
 from hosting.loop import CoroutineCall, EventLoopThread
 from hosting.services import BackgroundService, HostedService, ServiceState, ServiceStatus
@@ -32,9 +30,6 @@ from hosting.signals import service_state_changed
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
-
-#: What work raises that ends because it was asked to.
-CANCELLATIONS = (OperationCancelled, asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,6 @@ instead.
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import inspect
 import logging
 from collections.abc import Callable
@@ -21,9 +19,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hosting.backoff import Backoff
-from hosting.cancellation import CancellationToken
+from hosting.cancellation import CANCELLATIONS, CancellationToken
 from hosting.compat import Task, TaskContext, TaskResult, task_finished, task_started
-from hosting.exceptions import ArgumentError, OperationCancelled
+from hosting.exceptions import ArgumentError
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.housekeeping import open_transactions, restore_connections
 from hosting.queues.outage import DATABASE_TROUBLE, Outage
@@ -38,8 +36,6 @@ logger = logging.getLogger(__name__)
 
 #: How long a job that failed waits for its next attempt (seconds).
 RETRY_BACKOFF = Backoff(initial=1.0, maximum=600.0)
-
-CANCELLATIONS = (OperationCancelled, asyncio.CancelledError, concurrent.futures.CancelledError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
