@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -16,12 +17,16 @@ from tests.processes import PATIENCE, Project
 
 pytestmark = [pytest.mark.browser, pytest.mark.process]
 
+T = TypeVar("T")
+
 # Static files come from runserver, which serves them in development only.
 DEVELOPMENT = {"DEBUG": "true"}
 
 
-def wait_until(browser: Chrome, fact: Callable[[], object]) -> None:
-    WebDriverWait(browser, PATIENCE, poll_frequency=0.05).until(lambda _: fact())
+def wait_until(browser: Chrome, fact: Callable[[], T]) -> T:
+    """Wait until the fact is true; the driver's own errors while pages change are not."""
+    wait = WebDriverWait(browser, PATIENCE, 0.05, ignored_exceptions=[WebDriverException])
+    return wait.until(lambda _: fact())
 
 
 def texts(browser: Chrome, selector: str) -> list[str]:
@@ -43,21 +48,34 @@ def wait_for_count(browser: Chrome, selector: str, count: int) -> None:
     wait_until(browser, lambda: len(texts(browser, selector)) == count)
 
 
+def shown_page(browser: Chrome) -> str:
+    """The id of the page in the tab, which changes with every load."""
+    tree = browser.execute_cdp_cmd("Page.getFrameTree", {})
+    return str(tree["frameTree"]["frame"]["loaderId"])
+
+
+def is_loaded(browser: Chrome) -> bool:
+    return bool(browser.execute_script("return document.readyState === 'complete'"))
+
+
 def add_task(browser: Chrome, queue: str, steps: int, delay: float) -> None:
     Select(browser.find_element(By.NAME, "queue")).select_by_value(queue)
     for name, value in (("steps", steps), ("delay", delay)):
         field = browser.find_element(By.NAME, name)
         field.clear()
         field.send_keys(str(value))
-    button = browser.find_element(By.XPATH, "//button[.='Add Task']")
-    button.click()
-    WebDriverWait(browser, PATIENCE, poll_frequency=0.05).until(staleness_of(button))
+    page = shown_page(browser)
+    browser.find_element(By.XPATH, "//button[.='Add Task']").click()
+    # Asked of the browser and not of an element: one that leaves with its page answers by chance
+    # that it is stale, or with an error of the driver.
+    wait_until(browser, lambda: shown_page(browser) != page and is_loaded(browser))
 
 
 def added_task(browser: Chrome) -> str:
     """The id of the one task on the page, as soon as the page shows it."""
-    wait_until(browser, lambda: texts(browser, "#tasks code"))
-    [task_id] = texts(browser, "#tasks code")
+    found = wait_until(browser, lambda: texts(browser, "#tasks code"))
+    assert len(found) == 1, (found, text(browser, "body"))
+    [task_id] = found
     return task_id
 
 
