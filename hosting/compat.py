@@ -28,6 +28,7 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
         TaskResultDoesNotExist,
         TaskResultMismatch,
     )
+    from django.tasks.signals import logger as task_logger
     from django.tasks.signals import task_enqueued, task_finished, task_started
     from django.utils.json import normalize_json
 else:
@@ -45,6 +46,7 @@ else:
         from django_tasks.exceptions import InvalidTaskBackendError as InvalidTaskBackend
         from django_tasks.exceptions import InvalidTaskError as InvalidTask
         from django_tasks.exceptions import TaskResultDoesNotExist, TaskResultMismatch
+        from django_tasks.signals import logger as task_logger
         from django_tasks.signals import task_enqueued, task_finished, task_started
         from django_tasks.utils import normalize_json
     except ImportError as error:
@@ -70,5 +72,6 @@ __all__ = [
     "task_backends",
     "task_enqueued",
     "task_finished",
+    "task_logger",
     "task_started",
 ]

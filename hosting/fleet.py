@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 
 from hosting.cancellation import CancellationToken
-from hosting.ids import uuid7
+from hosting.ids import process_name
 from hosting.scope import Scope
 from hosting.services import BackgroundService, ServiceStatus
 from hosting.signals import service_state_changed
@@ -30,10 +30,10 @@ from hosting.version import VERSION
 logger = logging.getLogger(__name__)
 
 #: Seconds between two renewals of a row.
-BEAT = 2.0
+BEAT = 5.0
 
 #: Seconds after which a row that was not renewed no longer counts.
-STALE_AFTER = timedelta(seconds=10)
+STALE_AFTER = timedelta(seconds=20)
 
 #: Seconds after which such a row is deleted by any other process.
 FORGOTTEN_AFTER = timedelta(minutes=5)
@@ -59,7 +59,7 @@ class FleetService:
 
 def services() -> list[FleetService]:
     """The services of every living process, in the order of the processes' start."""
-    living = _rows().filter(seen_at__gt=_ago(STALE_AFTER)).order_by("id")
+    living = _rows().filter(seen_at__gt=_ago(STALE_AFTER)).order_by("started_at", "id")
     return [_service(row, status) for row in living for status in json.loads(row.services)]
 
 
@@ -69,7 +69,7 @@ class FleetReporter(BackgroundService):
     def __init__(self, kind: str, statuses: Callable[[], list[ServiceStatus]]) -> None:
         self._kind = kind
         self._statuses = statuses
-        self._id = uuid7()
+        self._id = process_name()
         self._trouble = False
         self._wake_up = CancellationToken()
 
@@ -103,7 +103,7 @@ class FleetReporter(BackgroundService):
 
     def _renew(self) -> None:
         statuses = f"[{', '.join(map(_as_json, self._statuses()))}]"
-        if _rows().filter(pk=self._id).update(services=statuses, seen_at=Now()):
+        if _rows().filter(pk=self._id).update(kind=self._kind, services=statuses, seen_at=Now()):
             return
         _rows().create(
             pk=self._id,

@@ -29,9 +29,10 @@ from hosting.ids import uuid7
 from hosting.queues.options import LONGEST_NAME, BackendOptions, problems, read_options
 from hosting.queues.resolution import require_resolvable, resolve
 from hosting.queues.stores import store_for
-from hosting.queues.stores.base import NewJob, Store
+from hosting.queues.stores.base import Store
 from hosting.queues.stores.codec import encode_arguments
 from hosting.queues.stores.results import to_result
+from hosting.queues.stores.values import NewJob
 from hosting.queues.wakeup import wake
 
 #: The longest path of a task, which is a column of a job.

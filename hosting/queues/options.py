@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from hosting.compat import TaskResultStatus
 from hosting.conf.problems import Problem, allowed_names
 
-KEYS = ("DATABASE", "MAX_ATTEMPTS")
+KEYS = ("DATABASE", "DEAD_AFTER", "LISTEN", "MAX_ATTEMPTS", "RETENTION", "UNKNOWN_TASKS")
+
+#: Seconds for which results are kept.
+RETENTION = {TaskResultStatus.SUCCESSFUL: 7 * 86_400.0, TaskResultStatus.FAILED: 30 * 86_400.0}
 
 #: The longest alias of a backend and name of a queue, which are columns of a job.
 LONGEST_NAME = 128
@@ -22,6 +26,12 @@ class BackendOptions:
 
     database: str = DEFAULT_DB_ALIAS
     max_attempts: int = 1
+    dead_after: float = 30.0  # seconds
+    listen: bool = True
+    unknown_tasks: str = "fail"  # or "wait"
+    retention: Mapping[TaskResultStatus, float | None] = field(
+        default_factory=lambda: dict(RETENTION)
+    )
 
 
 def read_options(options: Mapping[str, Any]) -> BackendOptions:

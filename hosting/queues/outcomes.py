@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from hosting.compat import Task, TaskError
-from hosting.queues.stores.base import (
+from hosting.queues.hand import JobInHand
+from hosting.queues.stores.codec import decode_optional
+from hosting.queues.stores.values import (
     Claim,
     Failed,
     JobRecord,
@@ -18,7 +20,6 @@ from hosting.queues.stores.base import (
     Settlement,
     Succeeded,
 )
-from hosting.queues.stores.codec import decode_optional
 
 #: The longest traceback that is kept (characters); of a longer one, both ends.
 LONGEST_TRACEBACK = 64_000
@@ -30,26 +31,44 @@ class Ending(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     RETRYING = "retrying"
-    RELEASED = "released"  # ended early because it was asked to; it will run again
+    SNOOZED = "snoozed"  # it will run again, and has not failed
+    RELEASED = "released"  # ended early because its worker stops; it will run again
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an attempt ended, and whether the store accepted it."""
+    """How an attempt ended."""
 
-    claim: Claim
-    ending: Ending
-    task: Task[..., Any] | None = None  # None if there is no such task
-    return_value: str = ""  # JSON
-    error: BaseException | None = None
-    delay: float = 0.0  # seconds until the next attempt
-    accepted: bool = False
-    finished_at: datetime | None = None
+    __slots__ = (
+        *("delay", "ending", "error", "finished_at", "is_settled", "job", "return_value", "task"),
+    )
+
+    def __init__(
+        self,
+        job: JobInHand,
+        ending: Ending,
+        task: Task[..., Any] | None,  # None if there is no such task
+        return_value: str = "",  # JSON
+        error: BaseException | None = None,
+        delay: float = 0.0,  # seconds until the next attempt
+    ) -> None:
+        self.job = job
+        self.ending = ending
+        self.task = task
+        self.return_value = return_value
+        self.error = error
+        self.delay = delay
+        self.finished_at: datetime | None = None
+        self.is_settled = False
+
+    @property
+    def claim(self) -> Claim:
+        return self.job.claim
 
     @property
     def settlement(self) -> Settlement:
         """What is to be settled; not for an attempt whose claim is released."""
-        return Settlement(self.claim.id, self.claim.fence, self._result())
+        claim = self.job.claim
+        return Settlement(claim.id, claim.fence, self._result(), self.job.progress)
 
     @property
     def record(self) -> JobRecord:
@@ -62,13 +81,19 @@ class Outcome:
             return_value=decode_optional(self.return_value),
             errors=(*record.errors, *errors),
             finished_at=self.finished_at,
-            claimed_by="",
+            progress=self.job.progress or record.progress,
         )
 
+    def failed(self, error: BaseException) -> Outcome:
+        """The same attempt, if it is to have failed for good."""
+        return Outcome(self.job, Ending.FAILED, self.task, error=error)
+
     def _result(self) -> Result:
-        if self.error is None:
+        if self.ending is Ending.SUCCEEDED:
             return Succeeded(self.return_value)
-        error = _task_error(self.error)
+        if self.ending is Ending.SNOOZED:
+            return Retry(None, self.delay)
+        error = _task_error(self.error or RuntimeError("it failed"))
         return Retry(error, self.delay) if self.ending is Ending.RETRYING else Failed(error)
 
 

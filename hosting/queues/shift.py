@@ -1,37 +1,46 @@
-"""A worker's shift: claim what is due for the free slots, have it executed, wait, and begin again.
+"""A worker's shift: claim, have executed, settle, wait, and begin again.
 
-The loop waits for three things at once, by one event: a job was enqueued in this process, a job of
-its own has ended, it is to stop; and it looks by itself every `poll_interval`, or when the next job
-falls due if that is sooner. It never claims more than it can execute at once, so other workers get
-the rest.
+The loop waits for several things at once, by one event: a job may have been added (in this process,
+or by another: the store listens), outcomes are there to be stored, a thread has nothing to do, it
+is to stop. It also looks by itself, less and less often while nothing comes, which finds what no
+wake-up told of. How many jobs it claims ahead depends on how long they take (`pace`): slow ones are
+claimed one for each free thread, so other workers get the rest.
 
-The end of a shift: no more claims; the jobs in hand get most of the time there is to finish; then
-their tokens are cancelled, and those that end by that are handed back; a moment later the claims
-that are left are released too. Such a job runs again elsewhere, and what its abandoned thread wants
-to settle later is refused by the fence.
+The end of a shift: no more claims; jobs that have not begun are given back; those in hand get most
+of the time there is to finish; then their tokens are cancelled, and those that end by that are
+handed back; a moment later the claims that are left are released too. Such a job runs again
+elsewhere, and what its abandoned thread wants to settle later is refused by the fence.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import secrets
-import socket
 import threading
-from collections.abc import Callable, Collection
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from hosting.cancellation import CancellationToken
 from hosting.queues.backends import DatabaseBackend
+from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor
+from hosting.queues.hand import JobInHand
+from hosting.queues.housekeeping import restore_connections
+from hosting.queues.lookout import Lookout
+from hosting.queues.maintenance import Maintenance
 from hosting.queues.outage import DATABASE_TROUBLE, Outage
-from hosting.queues.outcomes import Ending, Outcome
-from hosting.queues.stores.base import Claim
-from hosting.queues.threads import JobThreads
+from hosting.queues.outcomes import Outcome
+from hosting.queues.pace import Pace
+from hosting.queues.position import Position
+from hosting.queues.presence import present
+from hosting.queues.settling import LARGE, LINGER, Settler, Tally
+from hosting.queues.stores.values import Claim, Wanted
 from hosting.queues.wakeup import subscribed, wake
+from hosting.scope import refresh_connections
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +49,12 @@ FINISH_SHARE = 0.8
 
 #: Seconds that jobs have to end once they are told so, if the time for stopping has no end.
 MOMENT = 0.1
+
+#: Seconds between two looks at what the threads do while jobs wait for them.
+TICK = 0.01
+
+#: Seconds without any progress after which jobs that wait in this process are given back.
+STUCK = 0.5
 
 
 class StopOrder:
@@ -67,23 +82,6 @@ class StopOrder:
         return self._deadline is not None and not self._deadline.wait(seconds)
 
 
-@dataclass(slots=True)
-class Tally:
-    """What a worker has done so far; attempts, not jobs."""
-
-    executed: int = 0
-    failed: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def count(self, outcome: Outcome) -> None:
-        """Add an attempt; one that was handed back or refused is not counted."""
-        if not outcome.accepted or outcome.ending is Ending.RELEASED:
-            return
-        with self._lock:
-            self.executed += 1
-            self.failed += outcome.ending is not Ending.SUCCEEDED
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
     """What a shift is to do, and for whom."""
@@ -97,31 +95,25 @@ class Duty:
     ready: Callable[[], None]  # told after every successful look at the queue
 
 
-@dataclass(frozen=True, slots=True)
-class JobInHand:
-    """A claimed job and the token that tells it to end."""
-
-    claim: Claim
-    token: CancellationToken
-
-
 class Shift:
-    """One run of a worker; it has a worker id, threads and claims of its own."""
+    """One run of a worker; it has threads and claims of its own."""
 
     def __init__(self, duty: Duty, order: StopOrder, tally: Tally) -> None:
-        self.worker_id = _worker_id(duty.service)
         self._duty = duty
         self._order = order
-        self._tally = tally
         self._store = duty.backend.store
         self._wake = threading.Event()
-        self._lock = threading.Lock()
-        self._in_hand: dict[UUID, JobInHand] = {}
         self._told = CancellationToken()  # parent of every job's token
-        self._give_up = CancellationToken()
-        self._executor = Executor(duty.service, duty.backend, duty.call, self._give_up)
-        self._threads = JobThreads(f"hosting:{duty.service}:job", duty.concurrency, self._execute)
+        self._executor = Executor(duty.backend, duty.call)
+        self._settler = Settler(duty.service, duty.backend, tally, self._forget)
+        name = f"hosting:{duty.service}:job"
+        self._crew = Crew(name, duty.concurrency, self._work_off, self._wake.set)
+        self._pace = Pace(duty.concurrency)
         self._outage = Outage(self._store.alias, duty.service)
+        self._in_hand: dict[UUID, JobInHand] = {}
+        self._waiting: deque[JobInHand] = deque()  # of those in hand, they have not begun
+        self._unbegun: deque[JobInHand] = deque()  # of those in hand, they are to be given back
+        self._last_move = 0.0  # when a job last ended, or the first was claimed
 
     @property
     def running(self) -> int:
@@ -130,107 +122,209 @@ class Shift:
 
     def work(self, stopping: CancellationToken) -> None:
         """Claim and execute until `stopping` is cancelled, then end the jobs in hand."""
+        duty, settings = self._duty, self._duty.backend.settings
         with ExitStack() as stack:
-            stack.callback(self._threads.close)
-            stack.enter_context(subscribed(self._store.alias, self._wake.set))
+            stack.callback(self._crew.close)
             stack.enter_context(stopping.register(self._wake.set))
             stack.enter_context(self._order.told.register(self._wake.set))
-            while True:
+            self._presence = stack.enter_context(
+                present(self._store, settings.dead_after, self._wake.set)
+            )
+            maintenance = Maintenance(
+                self._store, duty.backend.alias, settings.dead_after, settings.retention
+            )
+            maintenance.begin()
+            stack.callback(maintenance.close)
+            self._position = Position()
+            self._lookout = Lookout(
+                self._store,
+                duty.backend.alias,
+                duty.queues,
+                duty.poll_interval,
+                self._presence.name,
+                self._position,
+            )
+            stack.enter_context(subscribed(self._store.alias, self._ring))
+            if settings.listen:
+                self._lookout.is_told = stack.enter_context(self._store.listening(self._ring))
+            while not stopping.is_cancelled:
                 self._wake.clear()
-                if stopping.is_cancelled:
-                    break
-                self._look(stopping)
+                self._wake.wait(self._round(stopping))
             self._finish()
 
-    # Claim
+    def _ring(self) -> None:
+        self._lookout.ring()
+        self._wake.set()
 
-    def _look(self, stopping: CancellationToken) -> None:
-        """Look at the queue once, and wait until it is time for the next look."""
+    # Settle and claim
+
+    def _round(self, stopping: CancellationToken) -> float:
+        """Do once what there is to do; seconds until there is more."""
+        self._lookout.hear()
         try:
-            pause = self._claim()
+            if self._outage.has_begun:
+                self._release_strays()
+            limit = self._wanted()
+            if limit or self._is_time_to_settle():
+                self._exchange(limit)
+            self._give_back()
+            self._lookout.look()
         except DATABASE_TROUBLE as error:
+            self._lookout.ring()
             stopping.wait(self._outage.note(error))
-        else:
-            self._wake.wait(pause)
-
-    def _claim(self) -> float | None:
-        """Claim for the free slots; seconds until the next look, None if there is no free slot."""
-        free = self._duty.concurrency - len(self._in_hand)
-        if free <= 0:
-            return None
-        if self._outage.has_begun:
-            self._release_strays()
-        scope = (self._duty.backend.alias, self._duty.queues)
-        claims = self._store.claim(self.worker_id, *scope, free)
+            return 0.0
         self._outage.end()
-        for claim in claims:
-            self._begin(claim)
         self._duty.ready()
-        if len(claims) == free:
-            return None
-        return self._pause(self._store.seconds_until_due(*scope))
+        return self._pause()
 
-    def _pause(self, seconds_until_due: float | None) -> float:
-        interval = self._duty.poll_interval
-        # A job that is due and was not claimed is in another's hands: waiting for it is no hurry.
-        if seconds_until_due is None or seconds_until_due <= 0:
-            return interval
-        return min(interval, seconds_until_due + 0.001)
+    def _wanted(self) -> int:
+        """How many jobs to claim."""
+        if not self._lookout.has_more or self._settler.is_behind or not self._presence.is_sure:
+            return 0
+        return self._pace.wanted(self._crew.idle, len(self._waiting))
+
+    def _is_time_to_settle(self) -> bool:
+        is_idle = len(self._in_hand) == len(self._settler.pending)
+        return bool(self._settler.pending) and (is_idle or self._settler.linger() <= 0)
+
+    def _exchange(self, limit: int) -> None:
+        """Settle what is pending, and claim up to `limit` jobs."""
+        if not limit:
+            self._settler.exchange(None)
+            return
+        backend, queues = self._duty.backend.alias, self._duty.queues
+        after = self._position.begin()
+        wanted = Wanted(self._presence.name, backend, queues, limit, after)
+        claims = self._settler.exchange(wanted)
+        self._lookout.found(self._position.end(claims, limit))
+        self._pace.trust(limit, len(claims))
+        if claims:
+            self._begin(claims)
+
+    def _begin(self, claims: Sequence[Claim]) -> None:
+        jobs = [JobInHand(claim, self._told) for claim in claims]
+        self._in_hand.update((job.claim.id, job) for job in jobs)
+        self._presence.held.update(self._in_hand)
+        self._executor.look_for_listeners()
+        if not self._waiting:
+            self._last_move = time.monotonic()
+        self._waiting.extend(jobs)
+        if len(self._waiting) == len(jobs) or self._pace.is_slow:
+            self._crew.wake(self._pace.threads(len(self._waiting)))
+
+    def _pause(self) -> float:
+        """Seconds until there is something to do, unless something happens."""
+        if self._wanted():
+            return 0.0
+        pauses = [self._lookout.pause()]
+        if self._settler.pending:
+            pauses.append(max(0.0, self._settler.linger()))
+        if self._waiting:
+            self._watch()
+            pauses.append(TICK)
+        return min(pauses)
+
+    def _watch(self) -> None:
+        """See to it that jobs that wait are begun here or elsewhere."""
+        still = time.monotonic() - self._last_move
+        if still > TICK:
+            self._crew.wake(len(self._waiting))
+        if still > STUCK:
+            self._pace.note(still, 1)
+            while self._waiting:
+                self._unbegun.append(self._waiting.pop())
+
+    def _give_back(self) -> None:
+        """Release the claims of jobs that were not begun."""
+        if self._unbegun:
+            jobs = [self._unbegun.popleft() for _ in range(len(self._unbegun))]
+            try:
+                self._store.release([job.claim for job in jobs], begun=False)
+            except DATABASE_TROUBLE:
+                self._unbegun.extend(jobs)
+                raise
+            self._drop(job.claim.id for job in jobs)
+            wake(self._store.alias)
 
     def _release_strays(self) -> None:
-        """Release what was claimed for this worker by a statement whose answer was lost."""
-        strays = [
-            claim for claim in self._store.held_by(self.worker_id) if claim.id not in self._in_hand
-        ]
-        self._store.release(strays)
+        """Release what was claimed by a statement whose answer was lost."""
+        held = self._store.held_by(self._presence.name)
+        strays = [claim for claim in held if claim.id not in self._presence.held]
+        self._store.release(strays, begun=False)
 
-    # Execute
+    def _forget(self, outcomes: Sequence[Outcome]) -> None:
+        self._drop(outcome.claim.id for outcome in outcomes)
 
-    def _begin(self, claim: Claim) -> None:
-        job = JobInHand(claim, CancellationToken(self._told))
-        with self._lock:
-            self._in_hand[claim.id] = job
-        self._threads.submit(job)
+    def _drop(self, ids: Iterable[UUID]) -> None:
+        for job_id in ids:
+            self._in_hand.pop(job_id, None)
+            self._presence.held.discard(job_id)
 
-    def _execute(self, job: JobInHand) -> None:
-        try:
-            self._tally.count(self._executor.execute(job.claim, job.token))
-        except BaseException as error:
-            logger.error("The outcome of a job could not be stored", exc_info=error)
-            self._log_each(logging.ERROR, [job.claim], "could not be ended; it stays claimed")
-        finally:
-            with self._lock:
-                self._in_hand.pop(job.claim.id, None)
-            self._wake.set()
+    # Execute, on the threads of the crew
+
+    def _work_off(self) -> None:
+        """Execute jobs until none waits."""
+        refresh_connections()
+        settler, pace = self._settler, self._pace
+        while True:
+            try:
+                job = self._waiting.popleft()
+            except IndexError:
+                return
+            if not self._presence.is_sure:
+                self._unbegun.append(job)
+                continue
+            job.begun_at = began = time.monotonic()
+            outcome = self._executor.attempt(job)
+            self._last_move = ended = time.monotonic()
+            restore_connections(frozenset())
+            refresh_connections()
+            pace.note(ended - began, 1)
+            settler.pending.append(outcome)
+            if not self._wake.is_set() and self._is_worth_a_round():
+                self._wake.set()
+
+    def _is_worth_a_round(self) -> bool:
+        return len(self._settler.pending) >= LARGE or len(self._waiting) == self._pace.ahead() // 2
 
     # Finish
 
     def _finish(self) -> None:
-        self._wait_for_jobs(self._order.told)
+        self._unbegun.extend(self._waiting.popleft() for _ in range(len(self._waiting)))
+        self._settle_until(self._order.told)
         if self._in_hand:
             self._told.cancel()
             moment = CancellationToken()
             moment.cancel_after(self._order.moment)
-            self._wait_for_jobs(moment)
+            self._settle_until(moment)
             self._hand_back()
-        self._give_up.cancel()
+        until = CancellationToken()
+        until.cancel_after(max(self._order.moment, MOMENT))
+        self._settler.close(until)
 
-    def _wait_for_jobs(self, until: CancellationToken) -> None:
-        """Wait until no job is in hand, or the token is cancelled."""
+    def _settle_until(self, until: CancellationToken) -> None:
+        """Settle what ends, until no job is in hand or the token is cancelled."""
         with until.register(self._wake.set):
-            while True:
+            while self._in_hand and not until.is_cancelled:
                 self._wake.clear()
-                if not self._in_hand or until.is_cancelled:
-                    return
-                self._wake.wait()
+                try:
+                    self._give_back()
+                    if self._settler.pending:
+                        self._settler.exchange(None)
+                        self._outage.end()
+                except DATABASE_TROUBLE as error:
+                    until.wait(self._outage.note(error))
+                else:
+                    if self._in_hand:
+                        self._wake.wait(LINGER if self._settler.pending else None)
 
     def _hand_back(self) -> None:
         """Release the claims of the jobs that did not end; their threads are abandoned."""
-        with self._lock:
-            claims = [job.claim for job in self._in_hand.values()]
+        ended = {outcome.claim.id for outcome in self._settler.pending}
+        claims = [job.claim for job in list(self._in_hand.values()) if job.claim.id not in ended]
         while claims:
             try:
-                released = self._store.release(claims)
+                released = self._store.release(claims, begun=True)
             except DATABASE_TROUBLE as error:
                 if self._order.allows(self._outage.note(error)):
                     continue
@@ -239,16 +333,14 @@ class Shift:
                 left = [claim for claim in claims if claim.id in released]
                 self._log_each(logging.WARNING, left, "did not end, and was handed back")
                 wake(self._store.alias)
-            return
+            break
+        self._drop(list(self._in_hand))
+        lost = [outcome.claim for outcome in self._settler.pending]
+        what = "has ended, but its outcome is lost, as the database did not come back in time"
+        self._log_each(logging.ERROR, lost, what)
 
     def _log_each(self, level: int, claims: Collection[Claim], what: str) -> None:
         for claim in claims:
-            task, job = claim.record.task_path, str(claim.id)
+            job, task = str(claim.id), claim.task_path
             extra = {"service": self._duty.service, "job": job, "task": task}
             logger.log(level, "Job %s (%s) %s", job, task, what, extra=extra)
-
-
-def _worker_id(service: str) -> str:
-    """Unique for every shift, and under 64 characters: host, process, service, and a random end."""
-    host = socket.gethostname()
-    return f"{host[:24]}:{os.getpid()}:{service[:18]}:{secrets.token_hex(4)}"

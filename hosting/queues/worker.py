@@ -12,7 +12,8 @@ from hosting.conf.problems import allowed_names
 from hosting.conf.values import positive_seconds
 from hosting.exceptions import ConfigurationError
 from hosting.queues.backends import DatabaseBackend
-from hosting.queues.shift import Duty, Shift, StopOrder, Tally
+from hosting.queues.settling import Tally
+from hosting.queues.shift import Duty, Shift, StopOrder
 from hosting.services.base import BackgroundService
 
 

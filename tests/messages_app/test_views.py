@@ -51,6 +51,7 @@ def service(class_name: str, **values: Any) -> dict[str, Any]:
 
 def process(kind: str, pid: int, services: Sequence[dict[str, Any]]) -> None:
     HostProcess.objects.create(
+        id=f"machine:{pid}",
         host_name="machine",
         pid=pid,
         kind=kind,

@@ -14,16 +14,8 @@ from hypothesis import strategies as st
 from hosting.compat import TaskError, TaskResultStatus
 from hosting.ids import uuid7
 from hosting.models import Job
-from hosting.queues.stores.base import (
-    Claim,
-    Depth,
-    Failed,
-    NewJob,
-    Retry,
-    Settlement,
-    Store,
-    Succeeded,
-)
+from hosting.queues.stores.base import Store
+from hosting.queues.stores.values import Claim, Depth, Failed, NewJob, Retry, Settlement, Succeeded
 
 READY, RUNNING = TaskResultStatus.READY, TaskResultStatus.RUNNING
 FAILED, SUCCESSFUL = TaskResultStatus.FAILED, TaskResultStatus.SUCCESSFUL

@@ -1,4 +1,4 @@
-"""Where jobs are kept: one contract (`base`), and one store per database vendor that fulfils it."""
+"""Where jobs are kept: contracts (`base`, `duties`), and one store per database vendor."""
 
 from __future__ import annotations
 

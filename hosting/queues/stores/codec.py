@@ -47,6 +47,13 @@ def encode_error(error: TaskError) -> str:
     )
 
 
+def with_item(text: str, item: str) -> str:
+    """The JSON list in the text with one more item, or a new list if the text holds none."""
+    if len(text) > 2 and text.startswith("[") and text.endswith("]"):
+        return f"{text[:-1]}, {item}]"
+    return f"[{item}]"
+
+
 def decode_list(text: str) -> list[Any]:
     """The list in a JSON text; raises ValueError if it is none."""
     value = _decode(text)

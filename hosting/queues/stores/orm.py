@@ -6,186 +6,202 @@ and then updates row by row on the condition that nobody was faster.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Case, Count, F, Q, QuerySet, TextField, Value, When
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, Concat, Length, Substr
+from django.db import models
+from django.db.models import Case, F, QuerySet, Value, When
 
-from hosting.compat import TaskResultStatus
-from hosting.models import Job
-from hosting.queues.stores.base import (
+from hosting.models import Job, JobState
+from hosting.queues.stores.base import Store
+from hosting.queues.stores.clock import DatabaseNow, ago
+from hosting.queues.stores.codec import encode_error
+from hosting.queues.stores.control import TableControl
+from hosting.queues.stores.duties import Control, Upkeep
+from hosting.queues.stores.ending import finish
+from hosting.queues.stores.expressions import after_attempt, appended
+from hosting.queues.stores.keys import add_unique, write_limits
+from hosting.queues.stores.rows import claim_of
+from hosting.queues.stores.tables import Tables
+from hosting.queues.stores.upkeep import TableUpkeep
+from hosting.queues.stores.values import (
     Claim,
-    Depth,
-    Failed,
+    Exchange,
     JobRecord,
+    Look,
     NewJob,
     Retry,
     Settlement,
-    Store,
-    Succeeded,
+    Wanted,
 )
-from hosting.queues.stores.clock import DatabaseNow
-from hosting.queues.stores.codec import encode_error
-from hosting.queues.stores.rows import to_record
-
-READY = TaskResultStatus.READY
-RUNNING = TaskResultStatus.RUNNING
-FINISHED = (TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED)
 
 
-class GenericStore(Store):
+class GenericStore(Tables, Store):
     """Keeps jobs through the ORM."""
 
     def add(self, jobs: Sequence[NewJob]) -> list[JobRecord]:
-        with self._atomic():
-            self._jobs.bulk_create([new_row(job, DatabaseNow(), DatabaseNow()) for job in jobs])
-            written = self._jobs.filter(id__in=[job.id for job in jobs])
-            moments = {
-                row[0]: row[1:] for row in written.values_list("id", "enqueued_at", "due_at")
-            }
-        return [to_record(new_row(job, *moments[job.id])) for job in jobs]
-
-    def claim(
-        self, worker_id: str, backend: str, queues: Collection[str] | None, limit: int
-    ) -> list[Claim]:
-        due = self._ready(backend, queues).filter(due_at__lte=DatabaseNow())
-        first = due.order_by("-priority", "due_at", "id")[:limit]
-        if self._connection.features.has_select_for_update_skip_locked:
-            with self._atomic():
-                ids = list(first.select_for_update(skip_locked=True).values_list("id", flat=True))
-                self._jobs.filter(id__in=ids).update(**_claimed(worker_id))
-                return self._claims(self._jobs.filter(id__in=ids))
-        mine = Q()
-        for job_id, fence in list(first.values_list("id", "fence")):
-            if due.filter(id=job_id, fence=fence).update(**_claimed(worker_id)):
-                mine |= Q(id=job_id, fence=fence + 1)
-        return self._claims(self._jobs.filter(mine)) if mine else []
-
-    def settle(self, settlements: Collection[Settlement]) -> dict[UUID, datetime | None]:
-        with self._atomic():
-            accepted = [
-                settlement.id
-                for settlement in settlements
-                if self._held(settlement.id, settlement.fence).update(**_settled(settlement))
+        write_limits(self, jobs)
+        if not any(job.unique_key for job in jobs):
+            return self.insert(jobs) if jobs else []
+        with self.atomic():
+            return [
+                add_unique(self, job, self.insert) if job.unique_key else self.insert([job])[0]
+                for job in jobs
             ]
-            finished = self._jobs.filter(id__in=accepted).values_list("id", "finished_at")
-            return dict(finished) if accepted else {}
 
-    def release(self, claims: Collection[Claim]) -> set[UUID]:
-        with self._atomic():
-            return {
-                claim.id
-                for claim in claims
-                if self._held(claim.id, claim.fence).update(status=READY, claimed_by="")
-            }
+    def add_many(self, jobs: Sequence[NewJob]) -> None:
+        write_limits(self, jobs[:1])
+        self.jobs.bulk_create([new_row(job) for job in jobs])
+
+    def insert(self, jobs: Sequence[NewJob]) -> list[JobRecord]:
+        """Write the rows of new jobs; raises IntegrityError for a key that is taken."""
+        with self.atomic():
+            self.jobs.bulk_create([new_row(job) for job in jobs])
+            written = self.get([job.id for job in jobs])
+        return [written[job.id] for job in jobs]
+
+    def exchange(self, settlements: Sequence[Settlement], wanted: Wanted | None) -> Exchange:
+        with self.atomic():
+            accepted, moment = self._settle(settlements) if settlements else (set(), None)
+            claims = self._claim(wanted) if wanted else ()
+        refused = frozenset(each.id for each in settlements if each.id not in accepted)
+        return Exchange(refused, moment, claims)
+
+    def release(self, claims: Collection[Claim], *, begun: bool) -> set[UUID]:
+        changes = after_attempt() if begun else {"claimed_by": ""}
+        with self.atomic():
+            held = self._held({claim.id: claim.fence for claim in claims})
+            self.jobs.filter(id__in=held).update(**{**changes, "state": JobState.READY})
+        return set(held)
 
     def held_by(self, worker_id: str) -> list[Claim]:
-        return self._claims(self._jobs.filter(claimed_by=worker_id, status=RUNNING))
+        return self._claims(self.jobs.filter(claimed_by=worker_id, state=JobState.RUNNING))
 
-    def get(self, ids: Collection[UUID]) -> dict[UUID, JobRecord]:
-        return {row.id: to_record(row) for row in self._jobs.filter(id__in=list(ids))}
+    def look(self, backend: str, queues: Collection[str] | None) -> Look:
+        waiting = self._in(JobState.WAITING, backend, queues)
+        return Look(
+            is_ready=self._in(JobState.READY, backend, queues).exists(),
+            seconds_until_due=_seconds(waiting),
+            is_blocked=self._in(JobState.BLOCKED, backend, None).exists(),
+        )
 
-    def seconds_until_due(self, backend: str, queues: Collection[str] | None) -> float | None:
-        moments = self._ready(backend, queues).annotate(now=DatabaseNow())
-        first = moments.order_by("due_at").values_list("due_at", "now").first()
-        return (first[0] - first[1]).total_seconds() if first else None
+    def queue_names(self, backend: str) -> list[str]:
+        ready = self.jobs.filter(state=JobState.READY, backend=backend)
+        return sorted(ready.values_list("queue_name", flat=True).distinct())
 
-    def counts(self) -> list[Depth]:
-        groups = self._jobs.values_list("backend", "queue_name", "status")
-        return [
-            Depth(backend, queue_name, TaskResultStatus(status), jobs)
-            for backend, queue_name, status, jobs in groups.annotate(Count("id")).order_by(
-                "backend", "queue_name", "status"
-            )
-        ]
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
+        """Give the statements in the block so many seconds; then their connection is hung up."""
+        return nullcontext()
 
-    def delete_finished(self, older_than: timedelta, limit: int) -> int:
-        old = self._jobs.filter(status__in=FINISHED, finished_at__lt=DatabaseNow() - older_than)
-        # By id, which grows with time, and so along the primary key from its oldest end.
-        ids = list(old.order_by("id").values_list("id", flat=True)[:limit])
-        return self._jobs.filter(id__in=ids).delete()[0]
+    def _in(self, state: JobState, backend: str, queues: Collection[str] | None) -> QuerySet[Job]:
+        jobs = self.jobs.filter(state=state, backend=backend)
+        return jobs if queues is None else jobs.filter(queue_name__in=list(queues))
 
-    @property
-    def _connection(self) -> BaseDatabaseWrapper:
-        return connections[self.alias]
+    def _held(self, fences: Mapping[UUID, int]) -> dict[UUID, Job]:
+        """The running jobs with these ids and fences, locked, by id, so that nobody deadlocks."""
+        running = self.jobs.filter(id__in=list(fences), state=JobState.RUNNING).order_by("id")
+        return {row.id: row for row in self.locked(running) if row.fence == fences[row.id]}
 
     @property
-    def _jobs(self) -> QuerySet[Job]:
-        return Job._base_manager.using(self.alias)
+    def upkeep(self) -> Upkeep:
+        return TableUpkeep(self)
 
-    def _atomic(self) -> AbstractContextManager[Any]:
-        """A transaction for reading and writing, or a part of the caller's."""
-        return transaction.atomic(using=self.alias)
+    @property
+    def control(self) -> Control:
+        return TableControl(self)
 
-    def _ready(self, backend: str, queues: Collection[str] | None) -> QuerySet[Job]:
-        ready = self._jobs.filter(status=READY, backend=backend)
-        return ready if queues is None else ready.filter(queue_name__in=list(queues))
+    # Settle
 
-    def _held(self, job_id: UUID, fence: int) -> QuerySet[Job]:
-        return self._jobs.filter(id=job_id, fence=fence, status=RUNNING)
+    def _settle(self, settlements: Sequence[Settlement]) -> tuple[set[UUID], datetime | None]:
+        held = self._held({each.id: each.fence for each in settlements})
+        accepted = [each for each in settlements if each.id in held]
+        for each in accepted:
+            if isinstance(each.result, Retry):
+                self.jobs.filter(id=each.id).update(**retried(each, each.result))
+        ended = [each for each in accepted if not isinstance(each.result, Retry)]
+        return set(held), finish(self, [(held[each.id], each) for each in ended])
 
-    def _claims(self, rows: Iterable[Job]) -> list[Claim]:
-        ordered = sorted(rows, key=lambda row: (-row.priority, row.due_at, row.id))
-        return [Claim(to_record(row)) for row in ordered]
+    # Claim
+
+    def _claim(self, wanted: Wanted) -> list[Claim]:
+        ready = self._in(JobState.READY, wanted.backend, wanted.queues)
+        first = ready.order_by("rank", "due_at", "id")[: wanted.limit]
+        if self.connection.features.has_select_for_update_skip_locked:
+            ids = list(first.select_for_update(skip_locked=True).values_list("id", flat=True))
+            self.jobs.filter(id__in=ids).update(**_claimed(wanted.worker_id))
+        else:
+            ids = [
+                row_id
+                for row_id, fence in list(first.values_list("id", "fence"))
+                if ready.filter(id=row_id, fence=fence).update(**_claimed(wanted.worker_id))
+            ]
+        return self._claims(self.jobs.filter(id__in=ids)) if ids else []
+
+    def _claims(self, rows: QuerySet[Job]) -> list[Claim]:
+        ordered = rows.annotate(now=DatabaseNow()).order_by("rank", "due_at", "id")
+        return [claim_of(row, bool(row.expires_at and row.expires_at < row.now)) for row in ordered]
 
 
-def new_row(job: NewJob, enqueued_at: Any, due_at: Any) -> Job:
-    """The row of a new job; `run_after` comes before `due_at`."""
+def _seconds(waiting: QuerySet[Job]) -> float | None:
+    moments = waiting.annotate(now=DatabaseNow()).order_by("due_at").values_list("due_at", "now")
+    first = moments.first()
+    return (first[0] - first[1]).total_seconds() if first else None
+
+
+def new_row(job: NewJob) -> Job:
+    """The row of a new job."""
+    state: Any = JobState.BLOCKED if job.limit else JobState.READY
+    if job.run_after is not None:
+        is_early = Value(job.run_after, output_field=models.DateTimeField())
+        state = Case(
+            When(models.lookups.GreaterThan(is_early, DatabaseNow()), then=Value(JobState.WAITING)),
+            default=Value(state),
+            output_field=models.CharField(),
+        )
     return Job(
         id=job.id,
         backend=job.backend,
         queue_name=job.queue_name,
-        priority=job.priority,
+        rank=-job.priority,
         task_path=job.task_path,
         args=job.args,
         kwargs=job.kwargs,
+        options=job.options,
+        limit_key=job.limit.key if job.limit else "",
         run_after=job.run_after,
-        enqueued_at=enqueued_at,
-        due_at=job.run_after or due_at,
+        enqueued_at=DatabaseNow(),
+        due_at=job.run_after or DatabaseNow(),
+        expires_at=None if job.expires_in is None else ago(timedelta(seconds=-job.expires_in)),
+        state=state,
+        unique_key=None if job.unique_period is not None else job.unique_key,
+        unique_until_claimed=job.unique_until_claimed,
     )
+
+
+def retried(settlement: Settlement, result: Retry) -> Mapping[str, Any]:
+    """What changes in the row of a job that is to be attempted again later."""
+    changes = {
+        **after_attempt(),
+        "state": JobState.WAITING,
+        "due_at": ago(timedelta(seconds=-result.delay)),
+        "progress": settlement.progress,
+    }
+    if result.error is not None:
+        changes["errors"] = appended("errors", Value(encode_error(result.error)))
+        changes["failures"] = F("failures") + 1
+    return changes
 
 
 def _claimed(worker_id: str) -> Mapping[str, Any]:
     return {
-        "status": RUNNING,
+        "state": JobState.RUNNING,
         "fence": F("fence") + 1,
         "claimed_by": worker_id,
-        "worker_ids": _appended("worker_ids", json.dumps(worker_id)),
-        "started_at": Coalesce("started_at", DatabaseNow()),
-        "last_attempted_at": DatabaseNow(),
-    }
-
-
-def _settled(settlement: Settlement) -> Mapping[str, Any]:
-    values: dict[str, Any] = {"status": settlement.status, "claimed_by": ""}
-    match settlement.result:
-        case Succeeded(return_value):
-            return {**values, "return_value": return_value, "finished_at": DatabaseNow()}
-        case Failed(error):
-            errors = _appended("errors", encode_error(error))
-            return {**values, "errors": errors, "finished_at": DatabaseNow()}
-        case Retry(error, delay):
-            errors = _appended("errors", encode_error(error))
-            due_at = DatabaseNow() + timedelta(seconds=delay)
-            return {**values, "errors": errors, "due_at": due_at}
-
-
-def _appended(column: str, item: str) -> Combinable:
-    """The JSON list in the column with one more item, or a new list if the column holds none."""
-    shorter = Substr(column, 1, Length(column) - 1)
-    return Case(
-        When(
-            Q(**{f"{column}__startswith": "[", f"{column}__endswith": "]"}) & ~Q(**{column: "[]"}),
-            then=Concat(shorter, Value(f", {item}]"), output_field=TextField()),
+        "claimed_at": DatabaseNow(),
+        "unique_key": Case(
+            When(unique_until_claimed=True, then=Value(None)), default=F("unique_key")
         ),
-        default=Value(f"[{item}]"),
-        output_field=TextField(),
-    )
+    }

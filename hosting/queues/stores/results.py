@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from hosting.compat import InvalidTask, Task, TaskError, TaskResult, TaskResultStatus
-from hosting.queues.stores.base import JobRecord
 from hosting.queues.stores.codec import DamagedJob
+from hosting.queues.stores.values import JobRecord
 
 
 def to_result(record: JobRecord, task: Task[..., Any]) -> TaskResult[..., Any]:

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-from typing import Any
+from hosting.models import HostProcess, Job, JobResult
 
-from hosting.models import Job
+JOB = f'"{Job._meta.db_table}"'
+RESULT = f'"{JobResult._meta.db_table}"'
+PROCESS = f'"{HostProcess._meta.db_table}"'
 
-TABLE = f'"{Job._meta.db_table}"'
-COLUMNS = ", ".join(f'job."{field.column}"' for field in Job._meta.concrete_fields)
-
-
-def ready(backend: str, queues: Collection[str] | None) -> tuple[str, list[Any]]:
-    """The condition for the jobs of these queues that wait, with its parameters.
-
-    The status is a literal, so that every planner sees that the partial index applies.
-    """
-    if queues is None:
-        return "status = 'READY' AND backend = %s", [backend]
-    marks = ", ".join(["%s"] * len(queues)) or "NULL"
-    return f"status = 'READY' AND backend = %s AND queue_name IN ({marks})", [backend, *queues]
-
-
-def claimed(worker_id: str, now: str) -> tuple[str, list[Any]]:
-    """The assignments that claim a job, with their parameters."""
-    assignments = f"""
-        status = 'RUNNING', fence = fence + 1, claimed_by = %s,
-        worker_ids = {appended("worker_ids", "%s")},
-        started_at = COALESCE(started_at, {now}), last_attempted_at = {now}
-    """
-    item = json.dumps(worker_id)
-    return assignments, [worker_id, item, item]
+#: The columns that a job takes along when it moves to the results, as they are.
+KEPT = (
+    "id, backend, queue_name, rank, task_path, args, kwargs, options, limit_key, "
+    "enqueued_at, run_after, claimed_at, fence"
+)
 
 
 def appended(column: str, item: str) -> str:
@@ -41,3 +22,35 @@ def appended(column: str, item: str) -> str:
     """
     longer = f"substr({column}, 1, length({column}) - 1) || ', ' || {item} || ']'"
     return f"CASE WHEN {column} LIKE '[_%%]' THEN {longer} ELSE '[' || {item} || ']' END"
+
+
+def counted(prefix: str = "") -> str:
+    """The list of the attempts' workers with the one that holds the job."""
+    return appended(f"{prefix}worker_ids", f"'\"' || {prefix}claimed_by || '\"'")
+
+
+#: The columns of a new job; what is left out begins empty.
+COLUMNS = """
+    id, backend, queue_name, rank, task_path, args, kwargs, options, limit_key, run_after,
+    enqueued_at, due_at, expires_at, state, unique_key, unique_until_claimed,
+    errors, worker_ids, fence, progress, claimed_by, failures, deaths, begun_fence, cancel_requested
+"""
+
+#: What a claim gives, and the names of its columns there.
+CLAIMED_NAMES = (
+    *("id", "fence", "queue_name", "rank", "due_at", "task_path", "args", "kwargs", "options"),
+    *("limit_key", "failures", "deaths", "is_expired", "backend", "run_after", "enqueued_at"),
+    *("started_at", "claimed_at", "errors", "worker_ids", "claimed_by", "progress"),
+)
+
+# From one name to the next through the index, however many jobs each queue has.
+QUEUE_NAMES = f"""
+    WITH RECURSIVE found (name) AS (
+        SELECT min(queue_name) FROM {JOB} WHERE state = 'ready' AND backend = %s
+        UNION ALL
+        SELECT (SELECT min(queue_name) FROM {JOB}
+            WHERE state = 'ready' AND backend = %s AND queue_name > found.name)
+        FROM found WHERE found.name IS NOT NULL
+    )
+    SELECT name FROM found WHERE name IS NOT NULL
+"""

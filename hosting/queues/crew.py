@@ -1,0 +1,65 @@
+"""The threads that jobs run on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from hosting.threads import ServiceThread
+
+
+class Crew:
+    """At most `size` daemon threads; each, when woken, calls `work`, and then `idle`.
+
+    A thread whose job is abandoned is written off, and another may take its place.
+    """
+
+    def __init__(
+        self, name: str, size: int, work: Callable[[], None], idle: Callable[[], object]
+    ) -> None:
+        self._name = name
+        self._size = size
+        self._work = work
+        self._report_idle = idle
+        self._calls: SimpleQueue[bool] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0  # that may be woken
+        self._made = 0
+        self._awake = 0
+
+    @property
+    def idle(self) -> int:
+        """How many more threads could be woken."""
+        return self._size - self._awake
+
+    def wake(self, count: int) -> None:
+        """Have up to so many more threads call `work`."""
+        with self._lock:
+            for _ in range(min(count, self._size - self._awake)):
+                self._awake += 1
+                if self._threads < self._awake:
+                    self._threads += 1
+                    self._made += 1
+                    ServiceThread(f"{self._name}-{self._made}", self._live)
+                self._calls.put(True)
+
+    def write_off(self) -> None:
+        """Count no more on one thread that is awake, and will not come back."""
+        with self._lock:
+            self._awake -= 1
+            self._threads -= 1
+
+    def close(self) -> None:
+        """Let every thread end after what it does now; waits for none."""
+        for _ in range(self._made):
+            self._calls.put(False)
+
+    def _live(self) -> None:
+        while self._calls.get():
+            try:
+                self._work()
+            finally:
+                with self._lock:
+                    self._awake -= 1
+                self._report_idle()

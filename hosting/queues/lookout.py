@@ -1,0 +1,131 @@
+"""When a worker searches for jobs, and what else it looks after while it waits.
+
+While searches find jobs, the next one follows. One from the head that finds too little says that
+nothing is ready; then the worker looks (one statement that locks nothing) what waits for its time
+and what for its limit, and sleeps until something is due, until it is told of new jobs, or for a
+while that grows from look to look: a wake-up can be lost, a look cannot.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from hosting.queues.position import Position
+from hosting.queues.stores.base import Store
+
+#: Seconds until the first look after work has ended; each further one comes twice as late.
+FIRST = 0.025
+
+#: How much later looks may come when the store tells of new jobs.
+TOLD = 8
+
+#: Seconds between looks at what is due, while there is always something ready.
+BUSY = 0.25
+
+
+class Lookout:
+    """What one worker knows of its queues; for one thread, but for `ring`."""
+
+    def __init__(
+        self,
+        store: Store,
+        backend: str,
+        queues: Collection[str] | None,
+        poll_interval: float,
+        process: str,
+        position: Position,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.is_told = False  # whether the store tells of new jobs
+        #: Whether there may be jobs that are ready.
+        self.has_more = True
+        self._store = store
+        self._upkeep = store.upkeep
+        self._backend = backend
+        self._queues = queues
+        self._poll_interval = poll_interval
+        self._process = process
+        self._position = position
+        self._clock = clock
+        self._rung = False
+        self._is_listening = False
+        self._interval = FIRST
+        self._next_look = clock()
+        self._due_at: float | None = None
+
+    def ring(self) -> None:
+        """Note that jobs may have been added; on any thread."""
+        self._rung = True
+
+    def hear(self) -> None:
+        """Take note of what `ring` told."""
+        if self._rung:
+            self._rung = False
+            self.find_more()
+
+    def find_more(self) -> None:
+        """Have the queues searched from their heads."""
+        self.has_more = True
+        self._interval = FIRST
+        self._position.rewind()
+
+    def found(self, nothing_is_left: bool) -> None:
+        """Note what a search has shown."""
+        if nothing_is_left:
+            self.has_more = False
+            self._next_look = min(self._next_look, self._clock())
+        else:
+            self._interval = FIRST
+
+    def look(self) -> None:
+        """Do what the time has come for."""
+        now = self._clock()
+        if self._due_at is not None and now >= self._due_at:
+            self._due_at = None
+            if self._upkeep.promote():
+                self.find_more()
+            self._next_look = now  # for what is due next
+        if now >= self._next_look:
+            self._look()
+
+    def pause(self) -> float:
+        """Seconds until `look` has something to do."""
+        moments = [self._next_look, *([] if self._due_at is None else [self._due_at])]
+        return max(0.0, min(moments) - self._clock())
+
+    def leave(self) -> None:
+        """Ask not to be told any more."""
+        self._listen(False)
+
+    def _look(self) -> None:
+        if not self.has_more:
+            self._listen(self.is_told)  # before the look: what is added after it is told
+        look = self._store.look(self._backend, self._queues)
+        if look.is_blocked:
+            self._admit()
+        if look.is_ready and not self.has_more:
+            self.find_more()
+        now = self._clock()
+        # A moment later, as the database's clock may be read more coarsely than it is written.
+        due = look.seconds_until_due
+        self._due_at = None if due is None else now + max(0.0, due) + 0.001
+        if self.has_more:
+            self._listen(False)
+            self._next_look = now + BUSY
+        else:
+            self._next_look = now + self._interval
+            longest = self._poll_interval * (TOLD if self.is_told else 1)
+            self._interval = min(longest, 2 * self._interval)
+
+    def _admit(self) -> None:
+        admitted, seconds = self._upkeep.admit()
+        if admitted:
+            self.find_more()
+        if seconds is not None:
+            self._interval = min(self._interval, max(seconds, 0.001))
+
+    def _listen(self, is_listening: bool) -> None:
+        if is_listening != self._is_listening:
+            self._store.note_listening(self._process, is_listening)
+            self._is_listening = is_listening

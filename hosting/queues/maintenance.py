@@ -1,0 +1,98 @@
+"""Rescues jobs of dead processes and prunes results, now and then, on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from django.db import Error, connections
+
+from hosting.cancellation import CancellationToken
+from hosting.compat import TaskResultStatus
+from hosting.queues.presence import RENEWALS
+from hosting.queues.stores.base import Store
+from hosting.queues.stores.duties import BATCH
+from hosting.queues.wakeup import wake
+from hosting.scope import Scope
+from hosting.threads import ServiceThread
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks for results that are old enough to be deleted.
+PRUNING = 60.0
+
+#: Seconds that one batch may take.
+PATIENCE = 60.0
+
+
+class Maintenance:
+    """Looks after the jobs in one store until it is closed.
+
+    A process that is dead for `dead_after` seconds is noticed after a sixth of that at the latest.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        backend: str,
+        dead_after: float,
+        retention: Mapping[TaskResultStatus, float | None],
+    ) -> None:
+        self._store = store
+        self._upkeep = store.upkeep
+        self._backend = backend
+        self._interval = dead_after / RENEWALS
+        self._retention = retention
+        self._closing = CancellationToken()
+        self._is_failing = False
+
+    def begin(self) -> None:
+        """Begin, on a thread."""
+        ServiceThread(f"hosting:maintenance:{self._store.alias}", self._run)
+
+    def close(self) -> None:
+        """End after the batch in hand."""
+        self._closing.cancel()
+
+    def _run(self) -> None:
+        since_pruning = PRUNING
+        while not self._closing.is_cancelled:
+            self._in_batches(self._rescue)
+            if since_pruning >= PRUNING:
+                self._in_batches(self._prune)
+                since_pruning = 0.0
+            self._closing.wait(self._interval)
+            since_pruning += self._interval
+
+    def _in_batches(self, step: Callable[[], int]) -> None:
+        """Repeat the step until it finds less than a batch."""
+        try:
+            while not self._closing.is_cancelled:
+                with Scope(), self._store.deadline(PATIENCE):
+                    if step() < BATCH:
+                        break
+            self._is_failing = False
+        except Error as error:
+            connections[self._store.alias].close()
+            if not self._is_failing:
+                logger.warning("Maintenance of %r has failed: %s", self._store.alias, error)
+            self._is_failing = True
+
+    def _rescue(self) -> int:
+        rescue = self._upkeep.rescue()
+        if rescue.given_back:
+            logger.warning(
+                "%d jobs run again, as the processes that held them are gone",
+                len(rescue.given_back),
+            )
+            wake(self._store.alias)
+        for job_id in rescue.buried:
+            logger.error(
+                "Job %s has failed: the processes that executed it have ended before it did",
+                job_id,
+                extra={"job": str(job_id)},
+            )
+        return len(rescue.given_back) + len(rescue.buried)
+
+    def _prune(self) -> int:
+        return self._upkeep.prune(self._backend, self._retention)

@@ -1,0 +1,132 @@
+"""Keeps what this process has claimed its own: says that it lives, and knows until when.
+
+A row says until when the jobs of this process are its own, by the database's clock; a thread of its
+own renews it on a connection of its own, so that neither a job that holds the interpreter nor a
+statement that hangs elsewhere makes others think the process is dead. The process counts from
+before it asked, so its own time is over first: it begins no job that others may take over already.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.db import Error, connections
+
+from hosting.cancellation import CancellationToken
+from hosting.ids import process_name
+from hosting.queues.stores.base import Store
+from hosting.scope import Scope
+from hosting.threads import ServiceThread
+
+logger = logging.getLogger(__name__)
+
+#: How often the row is renewed in the time for which one renewal is good.
+RENEWALS = 6
+
+#: The share of that time that is left unused, as clocks may differ in rate.
+MARGIN = 0.1
+
+
+def elapsed() -> float:
+    """Seconds of a clock that goes on while the machine sleeps, where there is one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class Presence:
+    """This process in the eyes of one database, shared by its workers there."""
+
+    def __init__(self, store: Store, dead_after: float) -> None:
+        self.name = process_name()
+        self.dead_after = dead_after
+        #: What the workers of this process hold.
+        self.held: set[UUID] = set()
+        #: Called, on any thread, when it has become sure.
+        self.callbacks: list[Callable[[], object]] = []
+        self._store = store
+        self._upkeep = store.upkeep
+        self._until = 0.0
+        self._closing = CancellationToken()
+        self._is_lost = False
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether no other process may take over what this one holds."""
+        return elapsed() < self._until
+
+    def begin(self) -> None:
+        """Renew from now on."""
+        ServiceThread(f"hosting:presence:{self._store.alias}", self._run)
+
+    def end(self) -> None:
+        """Say that the process claims nothing any more."""
+        self._closing.cancel()
+
+    def _run(self) -> None:
+        pause = self.dead_after / RENEWALS
+        while not self._closing.is_cancelled:
+            self._closing.wait(pause if self._try(self._renew) else min(1.0, pause))
+        self._try(lambda: self._upkeep.retire(self.name))
+
+    def _try(self, action: Callable[[], None]) -> bool:
+        try:
+            with Scope(), self._store.deadline(self.dead_after / RENEWALS):
+                action()
+        except Error as error:
+            connections[self._store.alias].close()
+            self._note_loss(error)
+            return False
+        return True
+
+    def _renew(self) -> None:
+        asked, was_sure = elapsed(), self.is_sure
+        self._upkeep.renew(self.name, self.dead_after)
+        self._until = asked + self.dead_after * (1 - MARGIN)
+        if self._is_lost:
+            logger.warning("This process can renew its claims in %r again", self._store.alias)
+            self._is_lost = False
+        if not was_sure:
+            for callback in list(self.callbacks):
+                callback()
+
+    def _note_loss(self, error: Error) -> None:
+        if not self._is_lost:
+            logger.warning(
+                "This process cannot renew its claims in %r (%s); without that it begins no job "
+                "after %.0f s",
+                self._store.alias,
+                str(error).strip(),
+                self._until - elapsed(),
+            )
+        self._is_lost = True
+
+
+_lock = threading.Lock()
+_present: dict[str, tuple[Presence, int]] = {}
+
+
+@contextmanager
+def present(store: Store, dead_after: float, callback: Callable[[], object]) -> Iterator[Presence]:
+    """Keep this process's claims in a database for as long as one of its workers is in here."""
+    with _lock:
+        presence, workers = _present.get(store.alias, (None, 0))
+        if presence is None or presence.name != process_name():  # another process, before a fork
+            presence, workers = Presence(store, dead_after), 0
+            presence.begin()
+        presence.callbacks.append(callback)
+        _present[store.alias] = (presence, workers + 1)
+    try:
+        yield presence
+    finally:
+        with _lock:
+            presence.callbacks.remove(callback)
+            _, workers = _present[store.alias]
+            _present[store.alias] = (presence, workers - 1)
+            if workers == 1:
+                del _present[store.alias]
+                presence.end()

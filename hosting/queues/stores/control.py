@@ -1,0 +1,63 @@
+"""What people do with jobs from outside, the same way on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from hosting.compat import TaskResultStatus
+from hosting.models import Enqueued, Job, JobResult, JobState
+from hosting.queues.stores.clock import DatabaseNow
+from hosting.queues.stores.duties import Control, JobCancelled, burial
+from hosting.queues.stores.ending import finish
+from hosting.queues.stores.tables import Tables
+from hosting.queues.stores.values import Settlement
+
+
+class TableControl(Control):
+    """Control through the ORM."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def cancel(self, ids: Collection[UUID]) -> set[UUID]:
+        with self._tables.atomic():
+            jobs = self._tables.jobs.filter(id__in=list(ids)).order_by("id")
+            rows = list(self._tables.locked(jobs))
+            running = [row.id for row in rows if row.state == JobState.RUNNING]
+            self._tables.jobs.filter(id__in=running).update(cancel_requested=True)
+            idle = [row for row in rows if row.state != JobState.RUNNING]
+            finish(self._tables, [(row, _cancellation(row)) for row in idle])
+        return {row.id for row in rows}
+
+    def asked_to_end(self, process: str) -> set[UUID]:
+        held = self._tables.jobs.filter(state=JobState.RUNNING, claimed_by=process)
+        return set(held.filter(cancel_requested=True).values_list("id", flat=True))
+
+    def retry(self, ids: Collection[UUID]) -> set[UUID]:
+        with self._tables.atomic():
+            failed = self._tables.results.filter(id__in=list(ids), status=TaskResultStatus.FAILED)
+            rows = list(self._tables.locked(failed.order_by("id")))
+            self._tables.jobs.bulk_create([_again(row) for row in rows])
+            self._tables.results.filter(id__in=[row.id for row in rows]).delete()
+        return {row.id for row in rows}
+
+    def discard(self, ids: Collection[UUID]) -> set[UUID]:
+        discarded: set[UUID] = set()
+        with self._tables.atomic():
+            jobs = self._tables.jobs.filter(id__in=list(ids)).exclude(state=JobState.RUNNING)
+            for rows in (jobs, self._tables.results.filter(id__in=list(ids))):
+                found = [row.id for row in self._tables.locked(rows.order_by("id"))]
+                rows.filter(id__in=found).delete()
+                discarded |= set(found)
+        return discarded
+
+
+def _cancellation(row: Job) -> Settlement:
+    return burial(row.id, row.fence, JobCancelled, "it was cancelled before it ran.")
+
+
+def _again(row: JobResult) -> Job:
+    kept = {field.attname: getattr(row, field.attname) for field in Enqueued._meta.fields}
+    state = JobState.BLOCKED if row.limit_key else JobState.READY
+    return Job(**kept, state=state, due_at=DatabaseNow())

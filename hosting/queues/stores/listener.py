@@ -1,0 +1,97 @@
+"""LISTEN on PostgreSQL: a connection of its own, on a thread of its own.
+
+Notifications make workers quick, and nothing more: one may be lost with its connection, or be sent
+in the moment before a worker sleeps. Workers look by themselves from time to time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from django.db import connections
+
+from hosting.backoff import Backoff
+from hosting.cancellation import CancellationToken
+from hosting.queues.stores.deadline import deadline, shut_socket
+from hosting.threads import ServiceThread
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "hosting_job"
+
+#: Seconds without a notification after which the connection is tried.
+SILENCE = 30.0
+
+#: Seconds that it may take to answer.
+PATIENCE = 10.0
+
+BACKOFF = Backoff(initial=0.5, maximum=30.0)
+
+
+class Listener:
+    """Calls `ring` for every notification, and whenever some may have been missed."""
+
+    def __init__(self, alias: str, ring: Callable[[], object]) -> None:
+        self._alias = alias
+        self._ring = ring
+        self._closing = CancellationToken()
+        self._wrapper: Any = None
+
+    def __enter__(self) -> bool:
+        ServiceThread(f"hosting:listen:{self._alias}", self._run)
+        return True
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closing.cancel()
+        if self._wrapper is not None:
+            shut_socket(self._wrapper.connection)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._closing.is_cancelled:
+            try:
+                self._listen()
+            except Exception as error:
+                failures += 1
+                if failures == 1 and not self._closing.is_cancelled:
+                    logger.warning("Notifications of %r are interrupted: %s", self._alias, error)
+                self._closing.wait(BACKOFF.delay(failures))
+            else:
+                failures = 0
+
+    def _listen(self) -> None:
+        self._wrapper = _apart(self._alias)
+        try:
+            self._execute(f"LISTEN {CHANNEL}")
+            self._ring()
+            while not self._closing.is_cancelled:
+                if not self._wait():
+                    self._execute("SELECT 1")
+        finally:
+            self._wrapper.close()
+
+    def _wait(self) -> bool:
+        notifications = self._wrapper.connection.notifies(timeout=SILENCE, stop_after=1)
+        told = [self._ring() for _ in notifications]
+        return bool(told)
+
+    def _execute(self, statement: str) -> None:
+        with deadline(self._wrapper, PATIENCE, shut_socket), self._wrapper.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def _apart(alias: str) -> Any:
+    """A connection that no pool lends: who listens would never give it back."""
+    wrapper: Any = connections[alias].copy()
+    options = {**wrapper.settings_dict["OPTIONS"]}
+    options.pop("pool", None)
+    wrapper.settings_dict = {**wrapper.settings_dict, "OPTIONS": options}
+    return wrapper

@@ -1,0 +1,173 @@
+"""Upkeep of jobs, the same way on every database."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, SmallIntegerField, Value, When
+
+from hosting.compat import TaskResultStatus
+from hosting.models import HostProcess, Job, JobState, Limit
+from hosting.queues.stores.clock import DatabaseNow, ago
+from hosting.queues.stores.duties import BATCH, MAX_DEATHS, Rescue, Upkeep, WorkerLost, burial
+from hosting.queues.stores.ending import finish
+from hosting.queues.stores.expressions import after_attempt
+from hosting.queues.stores.tables import Tables
+from hosting.queues.stores.values import Settlement
+from hosting.version import VERSION
+
+
+class TableUpkeep(Upkeep):
+    """Upkeep through the ORM."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    # Time and limits
+
+    def promote(self) -> int:
+        jobs = self._tables.jobs
+        due = jobs.filter(state=JobState.WAITING, due_at__lte=DatabaseNow())
+        with self._tables.atomic():
+            chosen = self._tables.skipping_locked(due.order_by("due_at"))
+            ids = list(chosen.values_list("id", flat=True)[:BATCH])
+            is_limited = When(~Q(limit_key=""), then=Value(JobState.BLOCKED))
+            state = Case(is_limited, default=Value(JobState.READY))
+            return jobs.filter(id__in=ids, state=JobState.WAITING).update(state=state)
+
+    def admit(self) -> tuple[int, float | None]:
+        blocked = self._tables.jobs.filter(state=JobState.BLOCKED)
+        keys = list(blocked.order_by().values_list("limit_key", flat=True).distinct()[:BATCH])
+        admitted, waits = 0, []
+        for key in keys:
+            count, wait = self._admit(key)
+            admitted += count
+            if wait is not None:
+                waits.append(wait)
+        return admitted, min(waits, default=None)
+
+    def _admit(self, key: str) -> tuple[int, float | None]:
+        jobs = self._tables.jobs.filter(limit_key=key)
+        with self._tables.atomic():
+            # The row of the limit is the lock: two who admit for one key come one after the other.
+            rows = self._tables.limits.filter(key=key).annotate(now=DatabaseNow())
+            limit = self._tables.locked(rows).first()
+            free: float = BATCH
+            if limit is not None and limit.running is not None:
+                taken = jobs.filter(state__in=(JobState.READY, JobState.RUNNING)).count()
+                free = min(free, limit.running - taken)
+            if limit is not None and limit.count:
+                return _by_rate(self._tables, limit, jobs, int(free))
+            return _let_go(jobs, int(free)), None
+
+    # Processes
+
+    def renew(self, process: str, seconds: float) -> None:
+        row = self._tables.processes.filter(id=process)
+        alive = {"seen_at": DatabaseNow(), "alive_until": ago(timedelta(seconds=-seconds))}
+        if not row.update(**alive):
+            HostProcess(
+                id=process,
+                host_name=socket.gethostname()[:255],
+                pid=os.getpid(),
+                version=VERSION,
+                started_at=DatabaseNow(),
+                **alive,
+            ).save(using=self._tables.alias, force_insert=True)
+
+    def retire(self, process: str) -> None:
+        self._tables.processes.filter(id=process).update(alive_until=None, is_listening=False)
+
+    def rescue(self) -> Rescue:
+        process = self._tables.processes.filter(
+            id=OuterRef("claimed_by"), alive_until__gt=DatabaseNow()
+        )
+        running = self._tables.jobs.filter(state=JobState.RUNNING)
+        lost = running.filter(~Exists(process)).order_by("id")
+        with self._tables.atomic():
+            rows = list(self._tables.skipping_locked(lost)[:BATCH])
+            buried = [row for row in rows if _deaths(row) >= MAX_DEATHS]
+            finish(self._tables, [(row, _burial(row)) for row in buried])
+            left = [row.id for row in rows if _deaths(row) < MAX_DEATHS]
+            self._tables.jobs.filter(id__in=left).update(
+                **{**after_attempt(), "state": JobState.READY, "deaths": _DEATHS}
+            )
+        return Rescue(tuple(left), tuple(row.id for row in buried))
+
+    def begin(self, job_id: UUID, fence: int) -> bool:
+        held = self._tables.jobs.filter(id=job_id, fence=fence, state=JobState.RUNNING)
+        return bool(held.update(begun_fence=F("fence")))
+
+    # Results
+
+    def prune(self, backend: str, retention: Mapping[TaskResultStatus, float | None]) -> int:
+        deleted = [
+            self._prune(backend, status, seconds)
+            for status, seconds in retention.items()
+            if seconds is not None
+        ]
+        expired = self._tables.reservations.filter(until__lt=DatabaseNow())
+        keys = list(expired.values_list("key", flat=True)[:BATCH])
+        expired.filter(key__in=keys).delete()
+        return max(deleted, default=0)
+
+    def _prune(self, backend: str, status: TaskResultStatus, seconds: float) -> int:
+        results = self._tables.results.filter(backend=backend)
+        old = results.filter(status=status, finished_at__lt=ago(timedelta(seconds=seconds)))
+        # By id, which grows with time, and so along the primary key from its oldest end.
+        ids = list(old.order_by("id").values_list("id", flat=True)[:BATCH])
+        return results.filter(id__in=ids).delete()[0] if ids else 0
+
+
+_DEATHS = Case(
+    When(deaths=0, then=Value(1)),
+    When(begun_fence=F("fence"), then=F("deaths") + 1),
+    default=F("deaths"),
+    output_field=SmallIntegerField(),
+)
+
+
+def _deaths(row: Job) -> int:
+    """How many deaths the job is counted for once this one is."""
+    return row.deaths + (row.deaths == 0 or row.begun_fence == row.fence)
+
+
+def _burial(row: Job) -> Settlement:
+    words = (
+        f"{MAX_DEATHS} processes that executed this job have ended before it did; the last was "
+        f"{row.claimed_by}."
+    )
+    return burial(row.id, row.fence, WorkerLost, words)
+
+
+def _let_go(jobs: QuerySet[Job], count: int) -> int:
+    if count <= 0:
+        return 0
+    blocked = jobs.filter(state=JobState.BLOCKED).order_by("rank", "due_at", "id")
+    ids = list(blocked.values_list("id", flat=True)[:count])
+    return jobs.filter(id__in=ids, state=JobState.BLOCKED).update(state=JobState.READY)
+
+
+def _by_rate(
+    tables: Tables, limit: Limit, jobs: QuerySet[Job], free: int
+) -> tuple[int, float | None]:
+    """Let go as many as the rate allows: `count` at once, and then one for each of their shares.
+
+    This is the generic cell rate algorithm (ITU-T I.371) with the moment at which the next job
+    would come if all came evenly; it may lie ahead of now by the period less one share.
+    """
+    now = limit.now  # type: ignore[attr-defined]
+    share = timedelta(seconds=(limit.period or 0) / (limit.count or 1))
+    ahead = share * ((limit.count or 1) - 1)
+    expected = max(limit.free_at or now, now)
+    allowed = int((now + ahead - expected) / share) + 1 if expected <= now + ahead else 0
+    admitted = _let_go(jobs, min(free, allowed))
+    expected += share * admitted
+    tables.limits.filter(key=limit.key).update(free_at=expected)
+    if not jobs.filter(state=JobState.BLOCKED).exists() or admitted < allowed:
+        return admitted, None
+    return admitted, (expected - ahead - now).total_seconds()
