@@ -11,6 +11,7 @@ management, checks, apps           what a user types and sees
 """
 
 from hosting.background import BackgroundTaskQueue, QueuedHostedService, background_tasks
+from hosting.backoff import Backoff
 from hosting.cancellation import CancellationToken
 from hosting.exceptions import (
     ConfigurationError,
@@ -22,6 +23,7 @@ from hosting.exceptions import (
 )
 from hosting.lifetime import HostLifetime
 from hosting.process.current import current_host
+from hosting.queues.declared import Concurrency, DatabaseTask, Rate, Unique, task
 from hosting.queues.worker import TaskWorker
 from hosting.scope import Scope, scope
 from hosting.services import (
@@ -35,14 +37,18 @@ from hosting.services import (
 __all__ = [
     "BackgroundService",
     "BackgroundTaskQueue",
+    "Backoff",
     "CancellationToken",
+    "Concurrency",
     "ConfigurationError",
+    "DatabaseTask",
     "HostLifetime",
     "HostedService",
     "HostingError",
     "OperationCancelled",
     "QueueFull",
     "QueuedHostedService",
+    "Rate",
     "Scope",
     "ScopedService",
     "ServiceStartError",
@@ -50,7 +56,9 @@ __all__ = [
     "ServiceStopError",
     "TaskWorker",
     "TimedService",
+    "Unique",
     "background_tasks",
     "current_host",
     "scope",
+    "task",
 ]

@@ -55,12 +55,24 @@ else:
             "(or django-hosting-services[django52])."
         ) from error
 
+if TYPE_CHECKING:
+    TaskBase = Task
+else:
+
+    class TaskBase:
+        """`Task` to derive from, with type parameters: the core's class takes none at run time."""
+
+        def __class_getitem__(cls, parameters: object) -> type:
+            return Task
+
+
 __all__ = [
     "DEFAULT_TASK_BACKEND_ALIAS",
     "BaseTaskBackend",
     "InvalidTask",
     "InvalidTaskBackend",
     "Task",
+    "TaskBase",
     "TaskContext",
     "TaskError",
     "TaskResult",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from django.dispatch import Signal
 
 import hosting
-from hosting import signals
+from hosting import Backoff, DatabaseTask, signals
 from hosting.conf import entries, settings
 from hosting.process.autostart import RULES
 from hosting.queues import options
@@ -22,6 +23,8 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
 CHECK_ID = re.compile(r"hosting\.[EW]\d{3}")
 DEFAULTS = settings.HostingSettings()
+HIDDEN = ("func", "_delay")
+IN_THE_DECORATOR = {"priority": 0, "queue_name": "default", "backend": "default", "run_after": None}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -38,6 +41,7 @@ def test_every_page_is_there() -> None:
         "services",
         "settings",
         "signals",
+        "tasks",
     }
 
 
@@ -58,6 +62,22 @@ def test_options_of_the_backend_are_documented_with_their_defaults(key: str) -> 
     default = getattr(options.BackendOptions(), key.lower())
     shown = f'"{default}"' if isinstance(default, str) else repr(default)
     assert row("queue.md", "Settings of the backend", key)[2] == f"`{shown}`"
+
+
+@pytest.mark.parametrize(
+    "option", [option.name for option in fields(DatabaseTask) if option.name not in HIDDEN]
+)
+def test_options_of_tasks_are_documented_with_their_defaults(option: str) -> None:
+    default = {each.name: each.default for each in fields(DatabaseTask)}[option]
+    # Django 6.0 has these defaults in its decorator only.
+    default = IN_THE_DECORATOR.get(option, default)
+    shown = f'"{default}"' if isinstance(default, str) else repr(default)
+    assert row("tasks.md", "All options", option)[2].startswith(f"`{shown}`")
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Backoff)])
+def test_fields_of_backoffs_are_documented_with_their_defaults(name: str) -> None:
+    assert row("tasks.md", "Attempts", name)[2] == f"`{getattr(Backoff(), name)!r}`"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ stores      the contract with the database, and one store per vendor
 wakeup      tells workers of this process that something was enqueued
 resolution  from a task's path to the task
 options     the OPTIONS of the backend, judged
+declared    the options of tasks, and what they mean for one call
+sizes       how large arguments may be
 backends    what `enqueue` and `get_result` do
 execution   one attempt of one job, from its scope to its signals; `outcomes`, how it ended
 outage      what to do while the database is away
