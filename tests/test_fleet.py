@@ -18,6 +18,7 @@ from hosting import fleet
 from hosting.cancellation import CancellationToken
 from hosting.fleet import FORGOTTEN_AFTER, STALE_AFTER, FleetReporter, FleetService
 from hosting.host import Host
+from hosting.ids import uuid7
 from hosting.models import HostProcess
 from hosting.services import BackgroundService, HostedService, ServiceState, ServiceStatus
 from hosting.signals import service_state_changed
@@ -67,6 +68,7 @@ def a_row(**fields: Any) -> HostProcess:
     row = {"name": "old", "service": "a.B", "state": "running", "since": now.isoformat()}
     row |= {"ready": True, "restarts": 0, "last_error": None, "facts": {}}
     made = {"host_name": "elsewhere", "pid": 1, "kind": "web", "version": "0"}
+    made["id"] = f"elsewhere:{uuid7()}"
     made["services"] = json.dumps(fields.pop("services", [row]))
     return HostProcess.objects.create(**{**made, "started_at": now, "seen_at": now, **fields})
 
