@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.db import connections, reset_queries
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
 
@@ -88,16 +89,35 @@ def in_scope(unit: Callable[..., Any], *, hand_over: bool = False) -> Callable[.
     """The same unit of work, plain or coroutine, in a scope, which it may get as first argument."""
 
     def plain(*args: Any) -> Any:
+        if not hand_over:
+            return call_in_scope(unit, *args)
         with Scope() as scope:
-            result = unit(scope, *args) if hand_over else unit(*args)
-        # A plain callable may turn out to give a coroutine, as a lambda around one does.
-        return _finish(result) if inspect.iscoroutine(result) else result
+            result = unit(scope, *args)
+        return _in_scope_if_coroutine(result)
 
     async def coroutine(*args: Any) -> Any:
         async with Scope() as scope:
             return await (unit(scope, *args) if hand_over else unit(*args))
 
     return coroutine if inspect.iscoroutinefunction(unit) else plain
+
+
+def call_in_scope(unit: Callable[..., Any], *args: Any) -> Any:
+    """Call the unit of work, plain or coroutine, in a scope, without making a `Scope` of it.
+
+    A coroutine is given back to be awaited, as by the unit itself, and opens its scope then.
+    """
+    refresh_connections()
+    try:
+        result = unit(*args)
+    finally:
+        refresh_connections()
+    return _in_scope_if_coroutine(result)
+
+
+def _in_scope_if_coroutine(result: Any) -> Any:
+    # A plain callable may turn out to give a coroutine, as a lambda around one does.
+    return _finish(result) if inspect.iscoroutine(result) else result
 
 
 async def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -110,10 +130,30 @@ def refresh_connections() -> None:
 
     There, it would close the connection under the feet of whoever began the transaction.
     """
+    if _has_nothing_to_refresh():
+        return
     reset_queries()
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
+
+
+def _has_nothing_to_refresh() -> bool:
+    """Whether no connection of this thread is open and no query of it is logged.
+
+    Asking `connections` takes longer than a short unit of work. So this looks straight into where
+    it keeps what this thread has, and says no to anything there that it does not know.
+    """
+    try:
+        kept = connections._connections._storage.__dict__  # type: ignore[attr-defined]
+    except AttributeError:
+        return False
+    for connection in kept.values():
+        if not isinstance(connection, BaseDatabaseWrapper):
+            return False
+        if connection.connection is not None or connection.queries_log:
+            return False
+    return True
 
 
 def close_connections() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -68,6 +71,11 @@ def take(queue: BackgroundTaskQueue, token: CancellationToken, flavour: str) -> 
     return queue.dequeue(token) if flavour == PLAIN else run(queue.adequeue(token))
 
 
+def waiting_in(queue: BackgroundTaskQueue) -> set[CancellationToken]:
+    """Those who wait for an item or for room."""
+    return queue._waiting_for_items | queue._waiting_for_room
+
+
 # The queue
 
 
@@ -114,7 +122,7 @@ def test_a_full_queue_is_full_at_the_timeout(flavour: str, timeout: float) -> No
         put(queue, an_item(), timeout, flavour)
     assert queue.poll() is first
     assert queue.poll() is None
-    assert queue._waiting == set()
+    assert not waiting_in(queue)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -123,7 +131,7 @@ def test_a_full_queue_makes_producers_wait_for_room(flavour: str) -> None:
     first, second = an_item(), an_item()
     queue.enqueue(first)
     waiting = Runner(lambda: put(queue, second, None, flavour))
-    until(lambda: queue._waiting)
+    until(lambda: waiting_in(queue))
     assert len(queue) == 1
     assert queue.dequeue(NEVER) is first
     waiting.result()
@@ -135,7 +143,7 @@ def test_an_empty_queue_makes_consumers_wait_for_an_item(
     queue: BackgroundTaskQueue, flavour: str
 ) -> None:
     waiting = Runner(lambda: take(queue, NEVER, flavour))
-    until(lambda: queue._waiting)
+    until(lambda: waiting_in(queue))
     item = an_item()
     queue.enqueue(item)
     assert waiting.result() is item
@@ -147,7 +155,7 @@ def test_a_consumer_stops_waiting_when_it_is_cancelled(
 ) -> None:
     token = CancellationToken()
     waiting = Runner(lambda: take(queue, token, flavour))
-    until(lambda: queue._waiting)
+    until(lambda: waiting_in(queue))
     token.cancel()
     with pytest.raises(OperationCancelled):
         waiting.result()
@@ -174,7 +182,7 @@ def test_a_cancelled_coroutine_takes_nothing_and_leaves_nothing(
             await gone
 
     run(scenario())
-    assert queue._waiting == set()
+    assert not waiting_in(queue)
 
 
 def test_a_waiter_collected_in_the_midst_of_another_call_does_not_lock_the_queue(
@@ -199,7 +207,89 @@ def test_a_waiter_collected_in_the_midst_of_another_call_does_not_lock_the_queue
         Runner(collect_while_locked).result()
     finally:
         gc.enable()
-    assert queue._waiting == set()
+    assert not waiting_in(queue)
+
+
+def test_who_finds_an_item_or_room_makes_nothing_to_wait_on(
+    queue: BackgroundTaskQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a token costs more than all the rest."""
+    made: list[CancellationToken] = []
+
+    def counted(*linked_to: CancellationToken) -> CancellationToken:
+        made.append(CancellationToken(*linked_to))
+        return made[-1]
+
+    monkeypatch.setattr("hosting.background.queue.CancellationToken", counted)
+    for flavour in FLAVOURS:
+        put(queue, an_item(), None, flavour)
+        put(queue, an_item(), 1.0, flavour)
+        take(queue, NEVER, flavour)
+        assert queue.poll()
+    assert made == []
+
+
+def at_the_last_moment(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
+    """Have it happen once, to one who has looked in vain and is about to wait."""
+    happenings = [happen]
+
+    def late(*linked_to: CancellationToken) -> CancellationToken:
+        while happenings:
+            happenings.pop()()
+        return CancellationToken(*linked_to)
+
+    monkeypatch.setattr("hosting.background.queue.CancellationToken", late)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_item_that_comes_just_before_the_wait_is_not_missed(
+    queue: BackgroundTaskQueue, monkeypatch: pytest.MonkeyPatch, flavour: str
+) -> None:
+    item = an_item()
+    at_the_last_moment(monkeypatch, lambda: queue.enqueue(item))
+    assert Runner(lambda: take(queue, NEVER, flavour)).result() is item
+    assert not waiting_in(queue)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_room_that_comes_just_before_the_wait_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch, flavour: str
+) -> None:
+    queue = BackgroundTaskQueue(capacity=1)
+    first, second = an_item(), an_item()
+    queue.enqueue(first)
+    at_the_last_moment(monkeypatch, queue.poll)
+    Runner(lambda: put(queue, second, None, flavour)).result()
+    assert queue.poll() is second
+    assert not waiting_in(queue)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_cancellation_just_before_the_wait_is_not_missed(
+    queue: BackgroundTaskQueue, monkeypatch: pytest.MonkeyPatch, flavour: str
+) -> None:
+    token = CancellationToken()
+    at_the_last_moment(monkeypatch, token.cancel)
+    with pytest.raises(OperationCancelled):
+        Runner(lambda: take(queue, token, flavour)).result()
+
+
+class LongLook(deque[Any]):
+    """Others get their turn between a look at its length and what is done about it."""
+
+    def __len__(self) -> int:
+        found = super().__len__()
+        threading.Event().wait(0.002)
+        return found
+
+
+def test_of_many_who_see_the_last_place_one_gets_it() -> None:
+    queue = BackgroundTaskQueue(capacity=1)
+    queue._items = LongLook()
+    adding = [partial(queue.enqueue, an_item(), 0) for _ in range(5)]
+    errors = [runner.error for runner in on_threads(*adding)]
+    assert errors.count(None) == len(queue) == 1
+    assert [type(error) for error in errors if error] == [QueueFull] * 4
 
 
 def test_a_queue_knows_whether_somebody_drains_it(queue: BackgroundTaskQueue) -> None:
@@ -211,18 +301,21 @@ def test_a_queue_knows_whether_somebody_drains_it(queue: BackgroundTaskQueue) ->
     assert not queue.has_consumer
 
 
-def produce(queue: BackgroundTaskQueue, name: int, flavour: str, count: int) -> None:
-    """Put as many items, which know who put them and when."""
-
-    async def produce_async() -> None:
-        for number in range(count):
-            await queue.aenqueue(partial(divmod, name, number + 1))
+def add_all(queue: BackgroundTaskQueue, items: list[Any], flavour: str) -> None:
+    async def add_all_async() -> None:
+        for item in items:
+            await queue.aenqueue(item)
 
     if flavour == ASYNC:
-        run(produce_async())
+        run(add_all_async())
         return
-    for number in range(count):
-        queue.enqueue(partial(divmod, name, number + 1))
+    for item in items:
+        queue.enqueue(item)
+
+
+def produce(queue: BackgroundTaskQueue, name: int, flavour: str, count: int) -> None:
+    """Put as many items, which know who put them and when."""
+    add_all(queue, [partial(divmod, name, number + 1) for number in range(count)], flavour)
 
 
 def consume(
@@ -629,3 +722,103 @@ def test_an_item_may_enqueue_the_next_one(
         queue.enqueue(partial(again, 5))
         journal.wait_for("ran", times=6)
         assert status(host, "QueuedHostedService").state is ServiceState.RUNNING
+
+
+@settings(max_examples=10)
+@given(
+    capacity=st.integers(1, 5),
+    concurrency=st.integers(1, 4),
+    producers=st.lists(
+        st.tuples(
+            st.sampled_from(FLAVOURS), st.lists(st.sampled_from(["plain", "coroutine", "fails"]))
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_each_item_is_run_once_and_counted_whoever_adds_it(
+    capacity: int, concurrency: int, producers: list[tuple[str, list[str]]]
+) -> None:
+    """Producers on threads and on loops; items that are plain, coroutine functions, or raise."""
+    queue = BackgroundTaskQueue(capacity)
+    ran: list[tuple[int, int]] = []  # appending takes no lock
+
+    def plain(who: int, number: int, token: CancellationToken) -> None:
+        ran.append((who, number))
+
+    async def coroutine(who: int, number: int, token: CancellationToken) -> None:
+        await asyncio.sleep(0)
+        ran.append((who, number))
+
+    def fails(who: int, number: int, token: CancellationToken) -> None:
+        ran.append((who, number))
+        raise OSError("no")
+
+    work = {"plain": plain, "coroutine": coroutine, "fails": fails}
+
+    adding = [
+        partial(add_all, queue, [partial(work[kind], who, n) for n, kind in enumerate(kinds)], how)
+        for who, (how, kinds) in enumerate(producers)
+    ]
+    every = [(who, n) for who, (_, kinds) in enumerate(producers) for n in range(len(kinds))]
+    with a_drain(queue, concurrency, shutdown_timeout=PATIENCE) as host:
+        for runner in on_threads(*adding):
+            runner.result()
+        until(lambda: told(host)["executed"] == len(every))
+        facts = told(host)
+    assert sorted(ran) == every
+    assert facts["waiting"] == facts["running"] == 0
+    assert facts["failed"] == sum(kinds.count("fails") for _, kinds in producers)
+    if concurrency == 1:  # in the order of each producer
+        assert sorted(ran, key=lambda item: item[0]) == every
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_nothing_is_lost_under_load(concurrency: int) -> None:
+    """Threads change at every turn, and there is next to no room."""
+    count, producers = 500, [PLAIN, PLAIN, ASYNC]
+    queue = BackgroundTaskQueue(capacity=2)
+    ran: list[tuple[int, int]] = []
+
+    def work(who: int, number: int, token: CancellationToken) -> None:
+        ran.append((who, number))
+
+    adding = [
+        partial(add_all, queue, [partial(work, who, n) for n in range(count)], how)
+        for who, how in enumerate(producers)
+    ]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with a_drain(queue, concurrency, shutdown_timeout=PATIENCE):
+            for runner in on_threads(*adding):
+                runner.result()
+            until(lambda: len(ran) == count * len(producers))
+    finally:
+        sys.setswitchinterval(before)
+    assert sorted(ran) == list(itertools.product(range(len(producers)), range(count)))
+    assert not waiting_in(queue)
+
+
+@pytest.mark.parametrize("capacity", [100, 100_000])
+def test_it_is_not_slower_than_a_thread_pool(capacity: int) -> None:
+    """Of several runs side by side the best counts, as a machine has other things to do."""
+    count = 10_000
+    queue = BackgroundTaskQueue(capacity)
+
+    def seconds(add: Callable[[Callable[[Any], object]], object]) -> float:
+        done = CancellationToken()
+        began = time.perf_counter()
+        for _ in range(count - 1):
+            add(callable)
+        add(lambda token: done.cancel())
+        assert done.wait(PATIENCE)
+        return time.perf_counter() - began
+
+    with a_drain(queue), ThreadPoolExecutor(1) as pool:
+        runs = [
+            (seconds(queue.enqueue), seconds(lambda item: pool.submit(item, NEVER)))
+            for _ in range(5)
+        ]
+    ours, theirs = (min(column) for column in zip(*runs, strict=True))
+    assert ours <= theirs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection, connections, transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import hosting
+from hosting.background import BackgroundTaskQueue, QueuedHostedService
 from hosting.cancellation import CancellationToken
 from hosting.models import HostProcess
-from hosting.scope import Scope, close_connections, in_scope, scope
+from hosting.scope import Scope, call_in_scope, close_connections, in_scope, scope
 from hosting.services import BackgroundService, HostedService, ScopedService, TimedService
 from hosting.threads import ServiceThread
 from tests.host.helpers import (
@@ -194,6 +198,130 @@ def test_a_transaction_around_a_scope_is_left_alone() -> None:
     assert on_a_thread(work)
 
 
+class Wrapper:
+    """In the place of a connection, as a test or an extension may put there; counts its looks."""
+
+    in_atomic_block = False
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.queries_log: list[str] = ["a query"]
+
+    def close_if_unusable_or_obsolete(self) -> None:
+        self.looks += 1
+
+    def close(self) -> None:
+        pass
+
+
+def fail_if_asked(*_: Any, **__: Any) -> Any:
+    raise AssertionError("there was nothing to ask for")
+
+
+def test_a_thread_without_an_open_connection_is_not_held_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lifecycle 11: short units must not pay for what they do not use."""
+
+    def work() -> bool:
+        with monkeypatch.context() as patch:
+            patch.setattr(type(connections), "all", fail_if_asked)
+            with scope():
+                pass
+        query()
+        connection.close()
+        with monkeypatch.context() as patch:
+            patch.setattr(type(connections), "all", fail_if_asked)
+            with scope():
+                pass
+        return True
+
+    assert on_a_thread(work)
+
+
+def test_queries_of_a_connection_that_is_closed_are_forgotten_too() -> None:
+    """Lifecycle 11: the log outlives the connection."""
+
+    def work() -> list[int]:
+        with logging_queries():
+            query()
+            connection.close()
+            counts = [queries_logged()]
+            with scope():
+                counts.append(queries_logged())
+        return counts
+
+    assert on_a_thread(work) == [1, 0]
+
+
+@pytest.mark.parametrize("in_a_loop", [False, True], ids=["on a thread", "in a loop"])
+def test_whatever_stands_in_for_a_connection_is_looked_after(in_a_loop: bool) -> None:
+    """Lifecycle 11: also where `connections` keeps what belongs to a running event loop."""
+    wrapper = Wrapper()
+
+    def work() -> None:
+        connections["default"] = wrapper  # type: ignore[assignment]
+        with scope():
+            assert wrapper.queries_log == []
+            wrapper.queries_log.append("another query")
+
+    async def work_in_a_loop() -> None:
+        work()
+
+    on_a_thread((lambda: run(work_in_a_loop())) if in_a_loop else work)
+    assert wrapper.looks == 2
+    assert wrapper.queries_log == []
+
+
+def test_connections_of_any_make_are_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lifecycle 11: whatever Django keeps them in, and whoever stands in for it."""
+    wrapper = Wrapper()
+
+    class Connections:
+        def all(self, initialized_only: bool = False) -> list[Wrapper]:
+            return [wrapper]
+
+    monkeypatch.setattr(sys.modules[Scope.__module__], "connections", Connections())
+    with scope():
+        pass
+    assert wrapper.looks == 2
+
+
+USES: dict[str, Callable[[], object]] = {
+    "look up": lambda: connections["default"].alias,
+    "query": query,
+    "close": lambda: connection.close(),
+    "log queries": lambda: setattr(connection, "force_debug_cursor", True),
+    "log none": lambda: setattr(connection, "force_debug_cursor", False),
+}
+
+
+@settings(max_examples=40)
+@given(units=st.lists(st.lists(st.sampled_from(sorted(USES)), max_size=4)))
+def test_no_unit_begins_or_ends_with_an_old_connection_or_with_queries(
+    units: list[list[str]],
+) -> None:
+    """Lifecycle 11: whatever the units before it did, in and between them."""
+    seen: list[tuple[Any, int]] = []
+
+    def unit(uses: list[str]) -> None:
+        seen.append((connection.connection, queries_logged()))
+        for use in uses:
+            USES[use]()
+
+    def work() -> None:
+        for uses in units:
+            call_in_scope(unit, uses)
+            seen.append((connection.connection, queries_logged()))
+            for use in reversed(uses):  # outside of a scope
+                USES[use]()
+        with scope():
+            seen.append((connection.connection, queries_logged()))
+
+    on_a_thread(work)
+    assert set(seen) == {(None, 0)}
+
+
 def test_what_is_registered_is_left_when_the_scope_ends_latest_first() -> None:
     """Lifecycle 11: whether the unit succeeded or failed."""
     left: list[str] = []
@@ -285,6 +413,8 @@ def test_a_unit_in_a_scope_may_be_anything_that_can_be_called() -> None:
     assert run(in_scope(coroutine)(1)) == 2
     assert run(in_scope(lambda number: coroutine(number))(1)) == 2
     assert run(in_scope(Callable())(1)) == 2
+    assert call_in_scope(lambda number: number + 1, 1) == 2
+    assert run(call_in_scope(coroutine, 1)) == 2
 
 
 def test_a_unit_gets_its_scope_if_it_is_handed_over() -> None:
@@ -367,3 +497,30 @@ def test_each_tick_has_a_scope_of_its_own(journal: Journal, kind: str) -> None:
     with a_host(Counting() if kind == "plain" else CountingAsync()):
         journal.wait_for("counted", times=3)
     assert set(begun_with) == {None}
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_each_work_item_has_a_scope_of_its_own(journal: Journal, kind: str) -> None:
+    """Lifecycle 11: the log of an item is empty after it, and its old connection closed."""
+    found: list[Any] = []
+
+    def work(token: CancellationToken) -> None:
+        found.append((connections["default"].connection, queries_logged()))
+        connection.force_debug_cursor = True
+        query()
+        journal.note("worked")
+
+    async def work_async(token: CancellationToken) -> None:
+        await sync_to_async(work)(token)
+
+    def look(token: CancellationToken) -> None:
+        found.append((connections["default"].connection, queries_logged()))
+        journal.note("looked")
+
+    queue = BackgroundTaskQueue()
+    with a_host(QueuedHostedService(queue=queue)):
+        for item in (look, *[work if kind == "plain" else work_async] * 3, look):
+            queue.enqueue(item)
+        journal.wait_for("looked", times=2)
+    assert journal.count("worked") == 3
+    assert set(found) == {(None, 0)}
