@@ -1,20 +1,16 @@
 """Tells Django's signals what became of jobs, after it is stored, on a thread of its own.
 
 Receivers are the project's code: they may be slow, use the database, or hang, and the worker's loop
-must not wait for them. Where nobody listens no `TaskResult` is made. Django's own receivers, which
-write a line of log for each job, listen only if their logger is on.
+must not wait for them.
 """
 
 from __future__ import annotations
 
 import logging
-import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
 
 from hosting.cancellation import CancellationToken
-from hosting.compat import task_logger
 from hosting.queues.housekeeping import restore_connections
 from hosting.scope import Scope
 from hosting.threads import ServiceThread
@@ -23,17 +19,6 @@ logger = logging.getLogger(__name__)
 
 #: Announcements that may wait before the worker claims no more.
 BACKLOG = 2_000
-
-#: Where Django's own receivers live, and the backport's.
-_OWN = ("django.tasks.signals", "django_tasks.signals")
-
-
-def has_listeners(signal: Any, level: int = logging.INFO) -> bool:
-    """Whether anybody hears the signal: a receiver, or Django's logger at this level."""
-    found = [_resolved(receiver[1]) for receiver in signal.receivers]
-    if any(each is not None and each.__module__ not in _OWN for each in found):
-        return True
-    return bool(found) and task_logger.isEnabledFor(level)
 
 
 class Announcer:
@@ -69,8 +54,3 @@ class Announcer:
                     restore_connections(frozenset())
             except Exception:
                 logger.exception("What became of a job could not be announced")
-
-
-def _resolved(reference: Any) -> Any:
-    """The receiver itself, which signals mostly hold by a weak reference."""
-    return reference() if isinstance(reference, weakref.ReferenceType) else reference

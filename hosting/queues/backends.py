@@ -6,14 +6,17 @@ imports them, is loaded when it is first used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps
 from django.core import checks
 from django.db import transaction
+from django.utils import timezone
 
 from hosting.compat import (
     BaseTaskBackend,
@@ -26,14 +29,20 @@ from hosting.compat import (
 from hosting.conf.problems import Problem
 from hosting.exceptions import ConfigurationError
 from hosting.ids import uuid7
+from hosting.queues.declared import DatabaseTask, EnqueueOptions, EnqueuePlan, enqueue_options
+from hosting.queues.listeners import has_listeners
 from hosting.queues.options import LONGEST_NAME, BackendOptions, problems, read_options
-from hosting.queues.resolution import require_resolvable, resolve
+from hosting.queues.resolution import declared_task, resolve
+from hosting.queues.sizes import require_size
 from hosting.queues.stores import store_for
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.codec import encode_arguments
 from hosting.queues.stores.results import to_result
-from hosting.queues.stores.values import NewJob
+from hosting.queues.stores.values import LimitRule, NewJob
 from hosting.queues.wakeup import wake
+
+#: How many jobs one statement adds.
+MANY = 1_000
 
 #: The longest path of a task, which is a column of a job.
 LONGEST_PATH = 512
@@ -47,6 +56,7 @@ class DatabaseBackend(BaseTaskBackend):
     attempted at most (default: 1).
     """
 
+    task_class = DatabaseTask
     supports_defer = True
     supports_async_task = True
     supports_get_result = True
@@ -73,17 +83,46 @@ class DatabaseBackend(BaseTaskBackend):
     def enqueue(self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Write a job in the caller's transaction, and return its result.
 
-        Raises `InvalidTask`; `ArgumentError`, a TypeError, for an argument that cannot be JSON;
-        `ConfigurationError` if this backend's settings are wrong; and what the database raises.
+        If the task is `unique` and such a job is there already, that one's result is returned.
+        Raises `InvalidTask`; `ArgumentError`, a TypeError, for an argument that cannot be JSON or
+        is too large; `ConfigurationError` if this backend's settings are wrong; and what the
+        database raises.
         """
         self.validate_task(task)
-        require_resolvable(task)
         store = self.store
-        [record] = store.add([self._new_job(task, args, kwargs)])
+        options = enqueue_options(task, declared_task(task), args, kwargs, timezone.now())
+        job = self._new_job(task, args, kwargs, options)
+        [record] = store.add([job])
         result = to_result(record, task)
-        task_enqueued.send_robust(sender=type(self), task_result=result)
-        transaction.on_commit(partial(wake, store.alias), using=store.alias)
+        if record.id == job.id:
+            task_enqueued.send_robust(sender=type(self), task_result=result)
+            self._wake()
         return result
+
+    def enqueue_many(
+        self,
+        task: Task[..., Any],
+        calls: Iterable[Sequence[Any] | Mapping[str, Any]],
+    ) -> list[str]:
+        """Write a job for every call, `MANY` in one round trip, and return their ids in order.
+
+        A call is a tuple of positional arguments, or a dict of keyword arguments. All are written
+        in one transaction, or none. Raises as `enqueue` does.
+        """
+        self.validate_task(task)
+        store = self.store
+        plan = EnqueuePlan.of(task, declared_task(task))
+        ids: list[str] = []
+        with store.atomic():
+            for batch in _in_batches(calls):
+                now = timezone.now()
+                jobs = [
+                    self._new_job(task, args, kwargs, plan.options(args, kwargs, now))
+                    for args, kwargs in map(_arguments, batch)
+                ]
+                ids += self._add_many(task, jobs)
+        self._wake()
+        return ids
 
     def get_result(self, result_id: str) -> TaskResult[..., Any]:
         """The result with this id.
@@ -115,25 +154,79 @@ class DatabaseBackend(BaseTaskBackend):
         """Where this backend keeps its jobs; raises `ConfigurationError` as `settings` does."""
         return store_for(self.settings.database)
 
+    def _add_many(self, task: Task[..., Any], jobs: Sequence[NewJob]) -> list[str]:
+        """Write the jobs in one statement, unless each has to be looked at."""
+        is_heard = has_listeners(task_enqueued, logging.DEBUG)
+        if not is_heard and not any(job.unique_key or job.limit for job in jobs):
+            self.store.add_many(jobs)
+            return [str(job.id) for job in jobs]
+        records = self.store.add(jobs)
+        for job, record in zip(jobs, records, strict=True):
+            if is_heard and job.id == record.id:
+                result = to_result(record, task)
+                task_enqueued.send_robust(sender=type(self), task_result=result)
+        return [str(record.id) for record in records]
+
     def _new_job(
-        self, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+        self,
+        task: Task[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: EnqueueOptions,
     ) -> NewJob:
-        encoded_args, encoded_kwargs = encode_arguments(task.module_path, args, kwargs)
+        path = task.module_path
+        encoded_args, encoded_kwargs = encode_arguments(path, args, kwargs)
+        require_size(path, encoded_args, encoded_kwargs, self.settings.max_arguments_bytes)
+        limit = None
+        if options.limit_key:
+            limit = LimitRule(
+                key=options.limit_key,
+                running=options.limit_running,
+                count=options.limit_count,
+                period=options.limit_period,
+            )
         return NewJob(
             id=uuid7(),
             backend=self.alias,
             queue_name=task.queue_name,
             priority=int(task.priority),
-            task_path=task.module_path,
+            task_path=path,
             args=encoded_args,
             kwargs=encoded_kwargs,
-            run_after=task.run_after,
+            options=options.overrides,
+            run_after=options.run_after,
+            expires_in=options.expires_in,
+            unique_key=options.unique_key,
+            unique_until_claimed=options.unique_until == "started",
+            unique_period=options.unique_period,
+            limit=limit,
         )
+
+    def _wake(self) -> None:
+        """Tell the workers of this process, once the caller's transaction has committed."""
+        alias = self.store.alias
+        transaction.on_commit(partial(wake, alias), using=alias)
 
     def _installation_problems(self) -> Iterator[Problem]:
         if not apps.is_installed("hosting"):
             where = f"TASKS[{self.alias!r}]['BACKEND']"
             yield Problem("hosting.E104", where, "'hosting' is missing from INSTALLED_APPS")
+
+
+def _in_batches(calls: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(calls)
+    while batch := list(islice(rest, MANY)):
+        yield batch
+
+
+def _arguments(call: object) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    if isinstance(call, Mapping):
+        return (), call
+    if isinstance(call, (tuple, list)):
+        return call, {}
+    raise TypeError(
+        f"A call is {call!r}, allowed: a tuple of positional or a dict of keyword arguments."
+    )
 
 
 def _parse_id(text: object) -> UUID | None:

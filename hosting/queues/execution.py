@@ -21,9 +21,10 @@ from hosting.backoff import Backoff
 from hosting.cancellation import CANCELLATIONS, CancellationToken
 from hosting.compat import Task, TaskContext, task_started
 from hosting.exceptions import ArgumentError, HostingError
-from hosting.queues.announcer import has_listeners
 from hosting.queues.backends import DatabaseBackend
+from hosting.queues.declared import ExecutionOptions, execution_options
 from hosting.queues.hand import JobInHand, RetryJob, SnoozeJob, progress_text
+from hosting.queues.listeners import has_listeners
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.resolution import UnknownTask, resolve
 from hosting.queues.stores.codec import DamagedJob, decode_dict, decode_list, encode_return_value
@@ -111,6 +112,9 @@ class Executor:
         self._settings = backend.settings
         self._call_on_loop = call
         self._backoff = backoff
+        self._default = ExecutionOptions(
+            max_attempts=self._settings.max_attempts, backoff=backoff.delay
+        )
         self._plans: dict[str, Plan] = {}
         self.announces_start = True
 
@@ -126,11 +130,15 @@ class Executor:
             if claim.is_expired:
                 raise JobExpired("it was not started before it expired")
             plan = self._plans.get(claim.task_path) or self._plan(claim.task_path)
+            job.options = self._options(plan.task, claim.options)
             value = self._call(plan, job)
             text = "null" if value is None else encode_return_value(claim.task_path, value)
         except BaseException as error:
             return self._judge(job, plan.task if plan else None, error)
         return Outcome(job, Ending.SUCCEEDED, plan.task, text)
+
+    def _options(self, task: Task[..., Any], overrides: str) -> ExecutionOptions:
+        return execution_options(task, overrides, self._settings.max_attempts, self._backoff)
 
     def _plan(self, path: str) -> Plan:
         return self._plans.setdefault(path, Plan(resolve(path)))
@@ -157,11 +165,11 @@ class Executor:
             return Outcome(job, Ending.SNOOZED, task, delay=error.seconds or 0.0)
         if isinstance(error, UnknownTask) and self._settings.unknown_tasks == "wait":
             return Outcome(job, Ending.SNOOZED, task, error=error, delay=UNKNOWN_TASK_DELAY)
-        failures = job.claim.failures + 1
-        if isinstance(error, FINAL) or failures >= self._settings.max_attempts:
+        failures, options = job.claim.failures + 1, job.options or self._default
+        asked = error if isinstance(error, RetryJob) else None
+        if isinstance(error, FINAL) or not _will_retry(options, error, failures):
             return Outcome(job, Ending.FAILED, task, error=error)
-        asked = error.seconds if isinstance(error, RetryJob) else None
-        delay = self._backoff.delay(failures) if asked is None else asked
+        delay = asked.seconds if asked and asked.seconds is not None else options.backoff(failures)
         return Outcome(job, Ending.RETRYING, task, error=error, delay=delay)
 
     def _ended_early(
@@ -173,6 +181,12 @@ class Executor:
         if job.is_timed_out:
             return self._judge(job, task, JobTimedOut("it did not end in its time"))
         return Outcome(job, Ending.RELEASED, task, error=error)
+
+
+def _will_retry(options: ExecutionOptions, error: BaseException, failures: int) -> bool:
+    if isinstance(error, RetryJob):
+        return failures < options.max_attempts
+    return options.will_retry(error, failures)
 
 
 #: What another attempt would meet again.

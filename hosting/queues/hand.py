@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from hosting.cancellation import CancellationToken
+from hosting.queues.declared import ExecutionOptions
 from hosting.queues.stores.values import Claim
 
 _making = threading.Lock()
@@ -25,6 +26,7 @@ class JobInHand:
         "is_abandoned",
         "is_cancelled",
         "is_timed_out",
+        "options",
         "progress",
         "thread",
     )
@@ -37,6 +39,7 @@ class JobInHand:
         self.is_timed_out = False
         self.is_abandoned = False
         self.progress = ""
+        self.options: ExecutionOptions | None = None  # None until its task is known
         self.thread: threading.Thread | None = None
         self._parent = parent
         self._token: CancellationToken | None = None

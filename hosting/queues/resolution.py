@@ -27,8 +27,8 @@ def resolve(task_path: str) -> Task[..., Any]:
     return found
 
 
-def require_resolvable(task: Task[..., Any]) -> None:
-    """Raise `InvalidTask` if workers would not find this task at its path."""
+def declared_task(task: Task[..., Any]) -> Task[..., Any]:
+    """The task that workers will find at this one's path; raises `InvalidTask` if it is another."""
     module, _, name = task.module_path.rpartition(".")
     found = getattr(sys.modules.get(module), name, None)
     if not isinstance(found, Task) or found.func is not task.func:
@@ -36,3 +36,4 @@ def require_resolvable(task: Task[..., Any]) -> None:
             f"A worker would not find this task: {task.module_path!r} is a "
             f"{type(found).__name__} and not the task. A task needs the name of its function."
         )
+    return found

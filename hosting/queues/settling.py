@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hosting.compat import task_finished
-from hosting.queues.announcer import Announcer, has_listeners
+from hosting.queues.announcer import Announcer
 from hosting.queues.backends import DatabaseBackend
+from hosting.queues.listeners import has_listeners
 from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.stores.base import Store

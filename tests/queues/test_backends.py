@@ -266,8 +266,8 @@ def entry(**params: Any) -> dict[str, Any]:
             {"OPTIONS": {"DATABSE": "default"}},
             "hosting.E101",
             "TASKS['default']['OPTIONS']: unknown key 'DATABSE', "
-            "allowed: 'DATABASE', 'DEAD_AFTER', 'LISTEN', 'MAX_ATTEMPTS', 'RETENTION', "
-            "'UNKNOWN_TASKS'; did you mean 'DATABASE'?",
+            "allowed: 'DATABASE', 'DEAD_AFTER', 'LISTEN', 'MAX_ARGUMENTS_BYTES', "
+            "'MAX_ATTEMPTS', 'RETENTION', 'UNKNOWN_TASKS'; did you mean 'DATABASE'?",
         ),
         (
             {"OPTIONS": {"DATABASE": "defualt"}},
