@@ -58,8 +58,8 @@ class Host:
         self.kind = kind
         self.pid = os.getpid()
         self.lifetime = HostLifetime()
+        self.lifetime.ends_on_failure = stop_on_failure
         self._services = tuple(services)
-        self._stop_on_failure = stop_on_failure
         self._loop = EventLoopThread()
         self._turn = threading.RLock()
         self._actor: threading.Thread | None = None
@@ -175,5 +175,4 @@ class Host:
         return errors
 
     def _service_failed(self, service: SupervisedService) -> None:
-        if self._stop_on_failure:
-            self.lifetime.escalate(f"service {service.name!r} failed for good")
+        self.lifetime.escalate(f"service {service.name!r} failed for good")

@@ -16,13 +16,18 @@ class HostLifetime:
         self.stopped = CancellationToken()
         self.stop_requested = CancellationToken()
         self.failure: str | None = None
+        self.ends_on_failure = True
 
     def stop(self) -> None:
         """Ask the host to stop, from anywhere; returns at once, and again does nothing."""
         self.stop_requested.cancel()
 
     def escalate(self, reason: str) -> None:
-        """Ask the host to stop because of a failure, which its exit code will show."""
+        """Tell of a failure that this process does not get over.
+
+        A worker stops because of it, and its exit code shows it; a web process goes on serving.
+        """
         if self.failure is None:
             self.failure = reason
-        self.stop()
+        if self.ends_on_failure:
+            self.stop()

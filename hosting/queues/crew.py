@@ -12,11 +12,12 @@ from hosting.threads import ServiceThread
 class Crew:
     """At most `size` daemon threads; each, when woken, calls `work`, and then `idle`.
 
-    A thread whose job is abandoned is written off, and another may take its place.
+    A thread that does not come back is written off, and another may take its place; if it comes
+    back after all, `work` is to say so by False, and the thread ends.
     """
 
     def __init__(
-        self, name: str, size: int, work: Callable[[], None], idle: Callable[[], object]
+        self, name: str, size: int, work: Callable[[], bool], idle: Callable[[], object]
     ) -> None:
         self._name = name
         self._size = size
@@ -57,9 +58,8 @@ class Crew:
 
     def _live(self) -> None:
         while self._calls.get():
-            try:
-                self._work()
-            finally:
-                with self._lock:
-                    self._awake -= 1
-                self._report_idle()
+            if not self._work():
+                return  # it was written off meanwhile
+            with self._lock:
+                self._awake -= 1
+            self._report_idle()

@@ -11,7 +11,6 @@ instead.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +22,7 @@ from hosting.compat import Task, TaskContext, task_started
 from hosting.exceptions import ArgumentError, HostingError
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.declared import ExecutionOptions, execution_options
-from hosting.queues.hand import JobInHand, RetryJob, SnoozeJob, progress_text
+from hosting.queues.hand import JobInHand, Plan, RetryJob, SnoozeJob, progress_text
 from hosting.queues.listeners import has_listeners
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.resolution import UnknownTask, resolve
@@ -84,18 +83,6 @@ class JobContext(TaskContext):  # type: ignore[misc,type-arg]  # the stubs do no
         raise SnoozeJob(after)
 
 
-class Plan:
-    """What this process knows of a task, looked up once."""
-
-    __slots__ = ("function", "is_coroutine", "takes_context", "task")
-
-    def __init__(self, task: Task[..., Any]) -> None:
-        self.task = task
-        self.function = task.func
-        self.takes_context = task.takes_context
-        self.is_coroutine = inspect.iscoroutinefunction(task.func)
-
-
 class Executor:
     """Makes attempts of jobs of one backend; may be shared by threads.
 
@@ -122,19 +109,31 @@ class Executor:
         """Note whether anybody wants to know that jobs begin."""
         self.announces_start = has_listeners(task_started)
 
-    def attempt(self, job: JobInHand) -> Outcome:
-        """Make one attempt, on this thread."""
+    def prepare(self, job: JobInHand) -> Outcome | None:
+        """Find out what the job is; its outcome, if it is not to be executed."""
         claim = job.claim
-        plan: Plan | None = None
         try:
+            job.plan = self._plans.get(claim.task_path) or self._plan(claim.task_path)
+            job.options = self._options(job.plan.task, claim.options)
             if claim.is_expired:
-                raise JobExpired("it was not started before it expired")
-            plan = self._plans.get(claim.task_path) or self._plan(claim.task_path)
-            job.options = self._options(plan.task, claim.options)
-            value = self._call(plan, job)
-            text = "null" if value is None else encode_return_value(claim.task_path, value)
+                raise JobExpired("It was not started before it expired.")
+            # A job whose worker has died says so before it begins, in case it was the cause.
+            if claim.deaths and not self._backend.store.upkeep.begin(claim.id, claim.fence):
+                return Outcome(job, Ending.RELEASED, None)  # which is refused
         except BaseException as error:
-            return self._judge(job, plan.task if plan else None, error)
+            return self.judge(job, error)
+        return None
+
+    def attempt(self, job: JobInHand) -> Outcome:
+        """Make one attempt of a job that is prepared, on this thread."""
+        plan = job.plan
+        assert plan is not None
+        job.begin()
+        try:
+            value = self._call(plan, job)
+            text = "null" if value is None else encode_return_value(job.claim.task_path, value)
+        except BaseException as error:
+            return self.judge(job, error)
         return Outcome(job, Ending.SUCCEEDED, plan.task, text)
 
     def _options(self, task: Task[..., Any], overrides: str) -> ExecutionOptions:
@@ -158,7 +157,9 @@ class Executor:
 
     # Judge
 
-    def _judge(self, job: JobInHand, task: Task[..., Any] | None, error: BaseException) -> Outcome:
+    def judge(self, job: JobInHand, error: BaseException) -> Outcome:
+        """What becomes of a job whose attempt has ended with this error."""
+        task = job.plan.task if job.plan else None
         if isinstance(error, CANCELLATIONS) and job.is_told_to_end:
             return self._ended_early(job, task, error)
         if isinstance(error, SnoozeJob):
@@ -176,10 +177,10 @@ class Executor:
         self, job: JobInHand, task: Task[..., Any] | None, error: BaseException
     ) -> Outcome:
         if job.is_cancelled:
-            cancelled = JobCancelled("it was cancelled while it ran")
+            cancelled = JobCancelled("It was cancelled while it ran.")
             return Outcome(job, Ending.FAILED, task, error=cancelled)
         if job.is_timed_out:
-            return self._judge(job, task, JobTimedOut("it did not end in its time"))
+            return self.judge(job, JobTimedOut("It did not end in its time."))
         return Outcome(job, Ending.RELEASED, task, error=error)
 
 

@@ -2,45 +2,60 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from hosting.alarm import alarm
 from hosting.cancellation import CancellationToken
+from hosting.compat import Task
 from hosting.queues.declared import ExecutionOptions
 from hosting.queues.stores.values import Claim
 
-_making = threading.Lock()
+_changing = threading.Lock()
+
+#: Seconds that a job whose time is over has to end in, before it is abandoned.
+GRACE = 5.0
 
 
 class JobInHand:
     """A claimed job, and what the worker and the job tell each other while it runs."""
 
     __slots__ = (
+        "__weakref__",
         "_parent",
         "_token",
         "abandon_at",
-        "begun_at",
         "claim",
-        "is_abandoned",
+        "connection",
         "is_cancelled",
+        "is_over",
         "is_timed_out",
+        "mates",
         "options",
+        "plan",
         "progress",
+        "stored_progress",
         "thread",
     )
 
     def __init__(self, claim: Claim, parent: CancellationToken) -> None:
         self.claim = claim
-        self.begun_at: float | None = None  # of the monotonic clock
-        self.abandon_at: float | None = None
+        self.plan: Plan | None = None  # None until its task is known, as are its options
+        self.options: ExecutionOptions | None = None
         self.is_cancelled = False  # by somebody, for good
         self.is_timed_out = False
-        self.is_abandoned = False
-        self.progress = ""
-        self.options: ExecutionOptions | None = None  # None until its task is known
+        self.is_over = False
+        self.abandon_at: float | None = None  # of the monotonic clock
+        self.progress = self.stored_progress = ""
         self.thread: threading.Thread | None = None
+        self.connection: Any = None  # whose transaction it runs in
+        self.mates: Sequence[JobInHand] = ()  # that share its transaction, itself among them
         self._parent = parent
         self._token: CancellationToken | None = None
 
@@ -48,7 +63,7 @@ class JobInHand:
     def token(self) -> CancellationToken:
         """Tells the job to end; made when it is first asked for, which for most jobs is never."""
         if self._token is None:
-            with _making:
+            with _changing:
                 if self._token is None:
                     self._token = CancellationToken(self._parent)
                     if self.is_cancelled or self.is_timed_out:
@@ -60,17 +75,56 @@ class JobInHand:
         """Whether the job was asked to end, for whatever reason."""
         return self.is_cancelled or self.is_timed_out or self._parent.is_cancelled
 
+    def begin(self) -> None:
+        """Note that an attempt begins on this thread, and how long it may take."""
+        timeout = self.options.timeout if self.options else None
+        if timeout is not None:
+            self.thread = threading.current_thread()
+            now = time.monotonic()
+            self.abandon_at = now + timeout + GRACE
+            alarm.ring_at(now + timeout, _time_out(weakref.ref(self)))
+
+    def end(self) -> bool:
+        """Note that the attempt is over; False if it was so before, as it was abandoned."""
+        with _changing:
+            was_over, self.is_over = self.is_over, True
+        return not was_over
+
     def cancel(self) -> None:
         """Ask the job to end, and to end for good."""
-        self.is_cancelled = True
+        with _changing:
+            self.is_cancelled = True
         if self._token is not None:
             self._token.cancel()
 
     def time_out(self) -> None:
         """Ask the job to end, as its time is over."""
-        self.is_timed_out = True
+        with _changing:
+            if self.is_over:
+                return
+            self.is_timed_out = True
         if self._token is not None:
             self._token.cancel()
+
+
+def _time_out(weak: weakref.ref[JobInHand]) -> Callable[[], None]:
+    def ring() -> None:
+        if (job := weak()) is not None:
+            job.time_out()
+
+    return ring
+
+
+class Plan:
+    """What this process knows of a task, looked up once."""
+
+    __slots__ = ("function", "is_coroutine", "takes_context", "task")
+
+    def __init__(self, task: Task[..., Any]) -> None:
+        self.task = task
+        self.function = task.func
+        self.takes_context = task.takes_context
+        self.is_coroutine = inspect.iscoroutinefunction(task.func)
 
 
 class JobInterruption(BaseException):

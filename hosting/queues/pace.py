@@ -62,6 +62,12 @@ class Pace:
             return 0
         return max(0, min(idle + ahead - waiting, LARGEST, self._trust))
 
+    def fitting(self, seconds: float, most: int) -> int:
+        """How many jobs fit into so many seconds, one after the other: 1 at least."""
+        if self._seconds is None:
+            return 1
+        return max(1, min(most, int(seconds / max(self._seconds, 1e-6))))
+
     def threads(self, waiting: int) -> int:
         """How many threads so many jobs are worth: waking one takes longer than a quick job."""
         if self._seconds is None:

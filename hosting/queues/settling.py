@@ -86,6 +86,9 @@ class Settler:
         """
         self._pending_since = None
         batch = [self.pending.popleft() for _ in range(len(self.pending))]
+        if settled := [each for each in batch if each.is_settled]:  # in their own transaction
+            self._follow_up(settled, frozenset())
+            batch = [each for each in batch if not each.is_settled]
         try:
             with self._store.deadline(PATIENCE):
                 return self._exchange(batch, wanted)
@@ -139,6 +142,9 @@ class Settler:
         for outcome in outcomes:
             outcome.is_settled = True
             outcome.finished_at = done.moment
+        self._follow_up(outcomes, refused)
+
+    def _follow_up(self, outcomes: Sequence[Outcome], refused: Collection[Any]) -> None:
         self._settled(outcomes)
         hears_success = has_listeners(task_finished)
         for outcome in outcomes:

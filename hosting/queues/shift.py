@@ -16,31 +16,24 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from hosting.cancellation import CancellationToken
 from hosting.queues.backends import DatabaseBackend
-from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor
-from hosting.queues.hand import JobInHand
-from hosting.queues.housekeeping import restore_connections
 from hosting.queues.lookout import Lookout
 from hosting.queues.maintenance import Maintenance
 from hosting.queues.outage import DATABASE_TROUBLE, Outage
 from hosting.queues.outcomes import Outcome
-from hosting.queues.pace import Pace
 from hosting.queues.position import Position
-from hosting.queues.presence import present
-from hosting.queues.settling import LARGE, LINGER, Settler, Tally
+from hosting.queues.presence import Presence, present
+from hosting.queues.settling import LINGER, Settler, Tally
 from hosting.queues.stores.values import Claim, Wanted
 from hosting.queues.wakeup import subscribed, wake
-from hosting.scope import refresh_connections
+from hosting.queues.workshop import Workshop
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +42,6 @@ FINISH_SHARE = 0.8
 
 #: Seconds that jobs have to end once they are told so, if the time for stopping has no end.
 MOMENT = 0.1
-
-#: Seconds between two looks at what the threads do while jobs wait for them.
-TICK = 0.01
-
-#: Seconds without any progress after which jobs that wait in this process are given back.
-STUCK = 0.5
 
 
 class StopOrder:
@@ -93,6 +80,7 @@ class Duty:
     poll_interval: float  # seconds
     call: Callable[..., Any]  # calls a function here, or a coroutine function on the event loop
     ready: Callable[[], None]  # told after every successful look at the queue
+    recycle: Callable[[str], None]  # told why this process should be replaced
 
 
 class Shift:
@@ -103,54 +91,59 @@ class Shift:
         self._order = order
         self._store = duty.backend.store
         self._wake = threading.Event()
-        self._told = CancellationToken()  # parent of every job's token
-        self._executor = Executor(duty.backend, duty.call)
         self._settler = Settler(duty.service, duty.backend, tally, self._forget)
-        name = f"hosting:{duty.service}:job"
-        self._crew = Crew(name, duty.concurrency, self._work_off, self._wake.set)
-        self._pace = Pace(duty.concurrency)
         self._outage = Outage(self._store.alias, duty.service)
-        self._in_hand: dict[UUID, JobInHand] = {}
-        self._waiting: deque[JobInHand] = deque()  # of those in hand, they have not begun
-        self._unbegun: deque[JobInHand] = deque()  # of those in hand, they are to be given back
-        self._last_move = 0.0  # when a job last ended, or the first was claimed
+        self._position = Position()
+        self._presence: Presence
+        self._lookout: Lookout
+        self._workshop: Workshop
 
     @property
     def running(self) -> int:
         """How many jobs are in hand."""
-        return len(self._in_hand)
+        workshop: Workshop | None = getattr(self, "_workshop", None)
+        return len(workshop) if workshop is not None else 0
 
     def work(self, stopping: CancellationToken) -> None:
         """Claim and execute until `stopping` is cancelled, then end the jobs in hand."""
-        duty, settings = self._duty, self._duty.backend.settings
         with ExitStack() as stack:
-            stack.callback(self._crew.close)
             stack.enter_context(stopping.register(self._wake.set))
             stack.enter_context(self._order.told.register(self._wake.set))
-            self._presence = stack.enter_context(
-                present(self._store, settings.dead_after, self._wake.set)
-            )
-            maintenance = Maintenance(
-                self._store, duty.backend.alias, settings.dead_after, settings.retention
-            )
-            maintenance.begin()
-            stack.callback(maintenance.close)
-            self._position = Position()
-            self._lookout = Lookout(
-                self._store,
-                duty.backend.alias,
-                duty.queues,
-                duty.poll_interval,
-                self._presence.name,
-                self._position,
-            )
-            stack.enter_context(subscribed(self._store.alias, self._ring))
-            if settings.listen:
-                self._lookout.is_told = stack.enter_context(self._store.listening(self._ring))
+            self._set_up(stack)
             while not stopping.is_cancelled:
                 self._wake.clear()
                 self._wake.wait(self._round(stopping))
             self._finish()
+
+    def _set_up(self, stack: ExitStack) -> None:
+        duty, store, backend = self._duty, self._store, self._duty.backend
+        settings = backend.settings
+        self._presence = stack.enter_context(present(store, settings.dead_after, self._wake.set))
+        self._workshop = Workshop(
+            duty.service,
+            store,
+            duty.concurrency,
+            Executor(backend, duty.call),
+            self._presence,
+            self._settler.pending,
+            self._wake.set,
+            duty.recycle,
+        )
+        stack.callback(self._workshop.close)
+        maintenance = Maintenance(store, backend.alias, settings.dead_after, settings.retention)
+        maintenance.begin()
+        stack.callback(maintenance.close)
+        self._lookout = Lookout(
+            store,
+            backend.alias,
+            duty.queues,
+            duty.poll_interval,
+            self._presence.name,
+            self._position,
+        )
+        stack.enter_context(subscribed(store.alias, self._ring))
+        if settings.listen:
+            self._lookout.is_told = stack.enter_context(store.listening(self._ring))
 
     def _ring(self) -> None:
         self._lookout.ring()
@@ -159,7 +152,7 @@ class Shift:
     # Settle and claim
 
     def _round(self, stopping: CancellationToken) -> float:
-        """Do once what there is to do; seconds until there is more."""
+        """Do once what there is to do; seconds until there is more, unless something happens."""
         self._lookout.hear()
         try:
             if self._outage.has_begun:
@@ -168,6 +161,7 @@ class Shift:
             if limit or self._is_time_to_settle():
                 self._exchange(limit)
             self._give_back()
+            self._workshop.attend()
             self._lookout.look()
         except DATABASE_TROUBLE as error:
             self._lookout.ring()
@@ -181,11 +175,11 @@ class Shift:
         """How many jobs to claim."""
         if not self._lookout.has_more or self._settler.is_behind or not self._presence.is_sure:
             return 0
-        return self._pace.wanted(self._crew.idle, len(self._waiting))
+        return self._workshop.wanted()
 
     def _is_time_to_settle(self) -> bool:
-        is_idle = len(self._in_hand) == len(self._settler.pending)
-        return bool(self._settler.pending) and (is_idle or self._settler.linger() <= 0)
+        pending = len(self._settler.pending)
+        return pending > 0 and (pending == len(self._workshop) or self._settler.linger() <= 0)
 
     def _exchange(self, limit: int) -> None:
         """Settle what is pending, and claim up to `limit` jobs."""
@@ -197,54 +191,29 @@ class Shift:
         wanted = Wanted(self._presence.name, backend, queues, limit, after)
         claims = self._settler.exchange(wanted)
         self._lookout.found(self._position.end(claims, limit))
-        self._pace.trust(limit, len(claims))
+        self._workshop.pace.trust(limit, len(claims))
         if claims:
-            self._begin(claims)
-
-    def _begin(self, claims: Sequence[Claim]) -> None:
-        jobs = [JobInHand(claim, self._told) for claim in claims]
-        self._in_hand.update((job.claim.id, job) for job in jobs)
-        self._presence.held.update(self._in_hand)
-        self._executor.look_for_listeners()
-        if not self._waiting:
-            self._last_move = time.monotonic()
-        self._waiting.extend(jobs)
-        if len(self._waiting) == len(jobs) or self._pace.is_slow:
-            self._crew.wake(self._pace.threads(len(self._waiting)))
+            self._workshop.begin(claims)
 
     def _pause(self) -> float:
-        """Seconds until there is something to do, unless something happens."""
         if self._wanted():
             return 0.0
-        pauses = [self._lookout.pause()]
+        pauses = [self._lookout.pause(), self._workshop.watch()]
         if self._settler.pending:
             pauses.append(max(0.0, self._settler.linger()))
-        if self._waiting:
-            self._watch()
-            pauses.append(TICK)
         return min(pauses)
-
-    def _watch(self) -> None:
-        """See to it that jobs that wait are begun here or elsewhere."""
-        still = time.monotonic() - self._last_move
-        if still > TICK:
-            self._crew.wake(len(self._waiting))
-        if still > STUCK:
-            self._pace.note(still, 1)
-            while self._waiting:
-                self._unbegun.append(self._waiting.pop())
 
     def _give_back(self) -> None:
         """Release the claims of jobs that were not begun."""
-        if self._unbegun:
-            jobs = [self._unbegun.popleft() for _ in range(len(self._unbegun))]
-            try:
-                self._store.release([job.claim for job in jobs], begun=False)
-            except DATABASE_TROUBLE:
-                self._unbegun.extend(jobs)
-                raise
-            self._drop(job.claim.id for job in jobs)
-            wake(self._store.alias)
+        if not (jobs := self._workshop.take_unbegun()):
+            return
+        try:
+            self._store.release([job.claim for job in jobs], begun=False)
+        except DATABASE_TROUBLE:
+            self._workshop.put_unbegun(jobs)
+            raise
+        self._workshop.drop([job.claim.id for job in jobs])
+        wake(self._store.alias)
 
     def _release_strays(self) -> None:
         """Release what was claimed by a statement whose answer was lost."""
@@ -253,47 +222,15 @@ class Shift:
         self._store.release(strays, begun=False)
 
     def _forget(self, outcomes: Sequence[Outcome]) -> None:
-        self._drop(outcome.claim.id for outcome in outcomes)
-
-    def _drop(self, ids: Iterable[UUID]) -> None:
-        for job_id in ids:
-            self._in_hand.pop(job_id, None)
-            self._presence.held.discard(job_id)
-
-    # Execute, on the threads of the crew
-
-    def _work_off(self) -> None:
-        """Execute jobs until none waits."""
-        refresh_connections()
-        settler, pace = self._settler, self._pace
-        while True:
-            try:
-                job = self._waiting.popleft()
-            except IndexError:
-                return
-            if not self._presence.is_sure:
-                self._unbegun.append(job)
-                continue
-            job.begun_at = began = time.monotonic()
-            outcome = self._executor.attempt(job)
-            self._last_move = ended = time.monotonic()
-            restore_connections(frozenset())
-            refresh_connections()
-            pace.note(ended - began, 1)
-            settler.pending.append(outcome)
-            if not self._wake.is_set() and self._is_worth_a_round():
-                self._wake.set()
-
-    def _is_worth_a_round(self) -> bool:
-        return len(self._settler.pending) >= LARGE or len(self._waiting) == self._pace.ahead() // 2
+        self._workshop.drop([outcome.claim.id for outcome in outcomes])
 
     # Finish
 
     def _finish(self) -> None:
-        self._unbegun.extend(self._waiting.popleft() for _ in range(len(self._waiting)))
+        self._workshop.empty()
         self._settle_until(self._order.told)
-        if self._in_hand:
-            self._told.cancel()
+        if self._workshop:
+            self._workshop.told.cancel()
             moment = CancellationToken()
             moment.cancel_after(self._order.moment)
             self._settle_until(moment)
@@ -305,7 +242,7 @@ class Shift:
     def _settle_until(self, until: CancellationToken) -> None:
         """Settle what ends, until no job is in hand or the token is cancelled."""
         with until.register(self._wake.set):
-            while self._in_hand and not until.is_cancelled:
+            while self._workshop and not until.is_cancelled:
                 self._wake.clear()
                 try:
                     self._give_back()
@@ -315,13 +252,12 @@ class Shift:
                 except DATABASE_TROUBLE as error:
                     until.wait(self._outage.note(error))
                 else:
-                    if self._in_hand:
+                    if self._workshop:
                         self._wake.wait(LINGER if self._settler.pending else None)
 
     def _hand_back(self) -> None:
         """Release the claims of the jobs that did not end; their threads are abandoned."""
-        ended = {outcome.claim.id for outcome in self._settler.pending}
-        claims = [job.claim for job in list(self._in_hand.values()) if job.claim.id not in ended]
+        claims = [job.claim for job in self._workshop.left()]
         while claims:
             try:
                 released = self._store.release(claims, begun=True)
@@ -334,7 +270,7 @@ class Shift:
                 self._log_each(logging.WARNING, left, "did not end, and was handed back")
                 wake(self._store.alias)
             break
-        self._drop(list(self._in_hand))
+        self._workshop.drop([claim.id for claim in claims])
         lost = [outcome.claim for outcome in self._settler.pending]
         what = "has ended, but its outcome is lost, as the database did not come back in time"
         self._log_each(logging.ERROR, lost, what)

@@ -60,6 +60,7 @@ class TaskWorker(BackgroundService):
             poll_interval=self.poll_interval,
             call=self._runtime.call,
             ready=self.ready,
+            recycle=self.lifetime.escalate,
         )
         self._shift = Shift(duty, self._order, self._tally)
         self._shift.work(stopping)

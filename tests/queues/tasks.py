@@ -128,3 +128,8 @@ def plain_function(word: str) -> None:
 
 
 renamed = task(plain_function)
+
+
+@task
+def nothing() -> None:
+    pass

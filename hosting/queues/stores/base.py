@@ -75,6 +75,10 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def lock(self, claims: Collection[Claim]) -> set[UUID]:
+        """Keep claims from being taken over until the transaction ends; gives those still held."""
+
+    @abstractmethod
     def release(self, claims: Collection[Claim], *, begun: bool) -> set[UUID]:
         """Give claimed jobs back, READY and due as before; returns the ids that were accepted.
 
@@ -100,6 +104,10 @@ class Store(ABC):
     @abstractmethod
     def atomic(self) -> AbstractContextManager[Any]:
         """A transaction for reading and writing, or a part of the caller's."""
+
+    def sever(self, connection: Any) -> None:
+        """End a connection of the driver, whatever another thread does with it."""
+        return None
 
     @abstractmethod
     def deadline(self, seconds: float) -> AbstractContextManager[None]:

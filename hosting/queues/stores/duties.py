@@ -71,6 +71,10 @@ class Upkeep(ABC):
         """Note that an attempt begins whose job may have killed a worker; False if refused."""
 
     @abstractmethod
+    def note_progress(self, job_id: UUID, fence: int, progress: str) -> bool:
+        """Note how far an attempt is; False if refused."""
+
+    @abstractmethod
     def prune(self, backend: str, retention: Mapping[TaskResultStatus, float | None]) -> int:
         """Delete results older than so many seconds, by status (None: never), in one batch each.
 

@@ -70,6 +70,9 @@ class GenericStore(Tables, Store):
         refused = frozenset(each.id for each in settlements if each.id not in accepted)
         return Exchange(refused, moment, claims)
 
+    def lock(self, claims: Collection[Claim]) -> set[UUID]:
+        return set(self._held({claim.id: claim.fence for claim in claims}))
+
     def release(self, claims: Collection[Claim], *, begun: bool) -> set[UUID]:
         changes = after_attempt() if begun else {"claimed_by": ""}
         with self.atomic():

@@ -162,6 +162,12 @@ EXCHANGE = f"""
     SELECT head.*, given.* FROM ({HEAD}) AS head
     LEFT JOIN (SELECT {CLAIM_COLUMNS} FROM claimed) AS given ON true
 """
+LOCK = f"""
+    SELECT job.id FROM {JOB} AS job
+    JOIN unnest(%s::uuid[], %s::bigint[]) AS given (id, fence) ON job.id = given.id
+    WHERE job.fence = given.fence AND job.state = 'running'
+    ORDER BY job.id FOR UPDATE OF job
+"""
 LOOK = f"""
     SELECT
         EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues]),
@@ -219,6 +225,17 @@ class PostgreSQLStore(GenericStore):
 
     def queue_names(self, backend: str) -> list[str]:
         return [row[0] for row in self._fetch(QUEUE_NAMES, [backend, backend])]
+
+    def lock(self, claims: Collection[Claim]) -> set[UUID]:
+        ordered = sorted(claims, key=_id)
+        given = [
+            _array(str(each.id) for each in ordered),
+            _array(str(each.fence) for each in ordered),
+        ]
+        return {row[0] for row in self._fetch(LOCK, given)}
+
+    def sever(self, connection: Any) -> None:
+        shut_socket(connection)
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         return deadline(self.connection, seconds, shut_socket)
@@ -317,8 +334,8 @@ def _settled(settlements: Sequence[Settlement]) -> list[str]:
     return [_array(column) for column in zip(*rows, strict=True)]
 
 
-def _id(settlement: Settlement) -> UUID:
-    return settlement.id
+def _id(item: Claim | Settlement) -> UUID:
+    return item.id
 
 
 def _array(items: Iterable[str]) -> str:

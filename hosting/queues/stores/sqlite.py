@@ -9,8 +9,8 @@ it. Batches travel as one JSON text, which SQLite takes apart much faster than P
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -80,6 +80,11 @@ ENDED = f"""
         ON job.id = given.id AND job.fence = given.fence AND job.state = 'running'
     RETURNING id
 """
+HELD = f"""
+    SELECT job.id FROM json_each(%s) AS given CROSS JOIN {JOB} AS job
+    ON job.id = json_extract(given.value, '$[0]') AND job.fence = json_extract(given.value, '$[1]')
+    WHERE job.state = 'running'
+"""
 GONE = f"DELETE FROM {JOB} WHERE id IN (SELECT value FROM json_each(%s))"
 
 
@@ -136,6 +141,15 @@ class SQLiteStore(GenericStore):
 
     def atomic(self) -> AbstractContextManager[Any]:
         return super().atomic() if self.connection.in_atomic_block else self._immediate()
+
+    def lock(self, claims: Collection[Claim]) -> set[UUID]:
+        given = json.dumps([(claim.id.hex, claim.fence) for claim in claims])
+        return {UUID(hex=row[0]) for row in self._fetch(HELD, [given])}
+
+    def sever(self, connection: Any) -> None:
+        interrupt(connection)
+        with suppress(Exception):  # it is used right now, or closed
+            connection.close()
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         return deadline(self.connection, seconds, interrupt)

@@ -99,8 +99,13 @@ class TableUpkeep(Upkeep):
         return Rescue(tuple(left), tuple(row.id for row in buried))
 
     def begin(self, job_id: UUID, fence: int) -> bool:
-        held = self._tables.jobs.filter(id=job_id, fence=fence, state=JobState.RUNNING)
-        return bool(held.update(begun_fence=F("fence")))
+        return bool(self._held(job_id, fence).update(begun_fence=F("fence")))
+
+    def note_progress(self, job_id: UUID, fence: int, progress: str) -> bool:
+        return bool(self._held(job_id, fence).update(progress=progress))
+
+    def _held(self, job_id: UUID, fence: int) -> QuerySet[Job]:
+        return self._tables.jobs.filter(id=job_id, fence=fence, state=JobState.RUNNING)
 
     # Results
 

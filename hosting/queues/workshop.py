@@ -1,0 +1,262 @@
+"""Where the jobs of a worker are: those that wait for a thread, and those that run.
+
+Threads take jobs from one line, as long as there are any; so a hundred quick jobs cost one thread
+being woken. Where jobs wait though no thread makes progress, more threads are woken, and what still
+waits after a moment is given back for others to execute.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from uuid import UUID
+
+from django.db import connections
+
+from hosting.cancellation import CancellationToken
+from hosting.queues.atomic import LARGEST, SPAN, AtomicGroup
+from hosting.queues.crew import Crew
+from hosting.queues.execution import Executor, JobTimedOut
+from hosting.queues.hand import JobInHand
+from hosting.queues.housekeeping import restore_connections
+from hosting.queues.outcomes import Ending, Outcome
+from hosting.queues.pace import Pace
+from hosting.queues.presence import Presence
+from hosting.queues.settling import LARGE
+from hosting.queues.stores.base import Store
+from hosting.queues.stores.values import Claim
+from hosting.scope import refresh_connections
+from hosting.threads import thread_stack
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at what the threads do while jobs wait for them.
+TICK = 0.01
+
+#: Seconds without any progress after which jobs that wait in this process are given back.
+STUCK = 0.5
+
+#: Seconds between two looks at what the running jobs are told and tell.
+ATTENDANCE = 1.0
+
+
+class Workshop:
+    """The jobs in hand of one worker, and the threads that execute them.
+
+    `pending` is where outcomes go, `wake` tells the worker that it has something to do, `recycle`
+    why this process should be replaced.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        store: Store,
+        concurrency: int,
+        executor: Executor,
+        presence: Presence,
+        pending: deque[Outcome],
+        wake: Callable[[], object],
+        recycle: Callable[[str], object],
+    ) -> None:
+        self.pace = Pace(concurrency)
+        self.told = CancellationToken()  # parent of every job's token
+        self._service = service
+        self._store = store
+        self._executor = executor
+        self._atomic = AtomicGroup(store, executor)
+        self._presence = presence
+        self._pending = pending
+        self._wake = wake
+        self._recycle = recycle
+        self._crew = Crew(f"hosting:{service}:job", concurrency, self._work_off, wake)
+        self._in_hand: dict[UUID, JobInHand] = {}
+        self._waiting: deque[JobInHand] = deque()  # of those in hand, they have not begun
+        self._unbegun: deque[JobInHand] = deque()  # of those in hand, they are to be given back
+        self._timed: deque[JobInHand] = deque()  # of those that run, their time is limited
+        self._next_attendance = 0.0
+        self._last_move = 0.0  # when a job last ended, or the first was claimed
+
+    def __len__(self) -> int:
+        """How many jobs are in hand: also those whose outcomes are not stored yet."""
+        return len(self._in_hand)
+
+    def wanted(self) -> int:
+        """How many more jobs there is use for."""
+        return self.pace.wanted(self._crew.idle, len(self._waiting))
+
+    def begin(self, claims: Sequence[Claim]) -> None:
+        """Have these jobs executed."""
+        jobs = [JobInHand(claim, self.told) for claim in claims]
+        self._in_hand.update((job.claim.id, job) for job in jobs)
+        self._presence.held.update(job.claim.id for job in jobs)
+        self._executor.look_for_listeners()
+        if not self._waiting:
+            self._last_move = time.monotonic()
+        self._waiting.extend(jobs)
+        if len(self._waiting) == len(jobs) or self.pace.is_slow:
+            self._crew.wake(self.pace.threads(len(self._waiting)))
+
+    def watch(self) -> float:
+        """See to it that jobs that wait are begun, here or elsewhere; seconds until the next."""
+        if not self._in_hand:
+            return ATTENDANCE
+        now = time.monotonic()
+        pauses = [self._next_attendance - now]
+        pauses += [job.abandon_at - now for job in list(self._timed) if job.abandon_at]
+        if self._waiting:
+            self._hurry(now - self._last_move)
+            pauses.append(TICK)
+        return max(0.0, min(pauses))
+
+    def _hurry(self, still: float) -> None:
+        if still > TICK:
+            self._crew.wake(len(self._waiting))
+        if still > STUCK:
+            self.pace.note(still, 1)
+            self.empty()
+
+    def empty(self) -> None:
+        """Have given back what has not begun."""
+        with suppress(IndexError):
+            while True:
+                self._unbegun.append(self._waiting.popleft())
+
+    def take_unbegun(self) -> list[JobInHand]:
+        """What is to be given back."""
+        return [self._unbegun.popleft() for _ in range(len(self._unbegun))]
+
+    def put_unbegun(self, jobs: Iterable[JobInHand]) -> None:
+        """Have these given back later."""
+        self._unbegun.extend(jobs)
+
+    def left(self) -> list[JobInHand]:
+        """The jobs in hand that are not over."""
+        return [job for job in list(self._in_hand.values()) if not job.is_over]
+
+    def drop(self, ids: Iterable[UUID]) -> None:
+        """Forget jobs that are in hand no more."""
+        for job_id in ids:
+            self._in_hand.pop(job_id, None)
+            self._presence.held.discard(job_id)
+
+    def close(self) -> None:
+        """Let the threads end after what they do now."""
+        self._crew.close()
+
+    # Execute, on the threads of the crew
+
+    def _work_off(self) -> bool:
+        """Execute jobs until none waits; False once this thread was given up."""
+        refresh_connections()
+        while True:
+            try:
+                job = self._waiting.popleft()
+            except IndexError:
+                return True
+            if not self._presence.is_sure:
+                self._unbegun.append(job)
+            elif not self._execute(job):
+                return False
+            if self._is_worth_a_round():
+                self._wake()
+
+    def _execute(self, job: JobInHand) -> bool:
+        outcome = self._executor.prepare(job)
+        if outcome is None and job.options and job.options.atomic:
+            return self._execute_atomically(job)
+        if outcome is None:
+            self._watch_time(job)
+            began = time.monotonic()
+            outcome = self._executor.attempt(job)
+            self._last_move = ended = time.monotonic()
+            self.pace.note(ended - began, 1)
+            restore_connections(frozenset())
+        refresh_connections()
+        return self._end([outcome])
+
+    def _execute_atomically(self, first: JobInHand) -> bool:
+        jobs = [first]
+        while len(jobs) < self.pace.fitting(SPAN, LARGEST) and self._waiting:
+            with suppress(IndexError):
+                job = self._waiting.popleft()
+                outcome = self._executor.prepare(job)
+                if outcome is not None:
+                    self._end([outcome])
+                elif job.options and job.options.atomic:
+                    jobs.append(job)
+                else:
+                    self._waiting.appendleft(job)
+                    break
+        for job in jobs:
+            job.mates, job.connection = jobs, connections[self._store.alias]
+            self._watch_time(job)
+        began = time.monotonic()
+        outcomes = self._atomic.run(jobs, self._waiting.appendleft)
+        self._last_move = ended = time.monotonic()
+        self.pace.note(ended - began, len(outcomes))
+        restore_connections(frozenset())
+        refresh_connections()
+        return self._end(outcomes)
+
+    def _watch_time(self, job: JobInHand) -> None:
+        if job.options and job.options.timeout is not None:
+            self._timed.append(job)
+
+    def _end(self, outcomes: Sequence[Outcome]) -> bool:
+        """Have outcomes settled; False if the jobs were abandoned meanwhile."""
+        ended = [outcome for outcome in outcomes if outcome.job.end()]
+        self._pending.extend(ended)
+        return len(ended) == len(outcomes)
+
+    def _is_worth_a_round(self) -> bool:
+        return len(self._pending) >= LARGE or len(self._waiting) == self.pace.ahead() // 2
+
+    # Jobs that run
+
+    def attend(self) -> None:
+        """See to the jobs that run: whose time is over, who was cancelled, how far they are."""
+        now = time.monotonic()
+        for job in [job for job in list(self._timed) if job.is_over]:
+            self._timed.remove(job)
+        for job in list(self._timed):
+            if job.abandon_at is not None and now >= job.abandon_at:
+                self._abandon(job)
+        if self._in_hand and now >= self._next_attendance:
+            self._next_attendance = now + ATTENDANCE
+            for job_id in self._store.control.asked_to_end(self._presence.name):
+                if asked := self._in_hand.get(job_id):
+                    asked.cancel()
+            self._store_progress()
+
+    def _abandon(self, job: JobInHand) -> None:
+        """Give up a job that does not end: its claim, its transaction, its thread."""
+        error = JobTimedOut("It did not end in its time, and was abandoned.")
+        if not job.end():
+            return
+        stack = thread_stack(job.thread) if job.thread else ""
+        self._log_abandoned(job.claim, stack)
+        if job.connection is not None:
+            self._store.sever(job.connection.connection)
+        mates = [mate for mate in job.mates if mate is not job and mate.end()]
+        self._pending.append(self._executor.judge(job, error))
+        self._pending.extend(Outcome(mate, Ending.RELEASED, None) for mate in mates)
+        self._crew.write_off()
+        self._recycle(f"a thread is lost to job {job.claim.id} ({job.claim.task_path})")
+
+    def _store_progress(self) -> None:
+        for job in list(self._in_hand.values()):
+            if job.progress != job.stored_progress and not job.is_over:
+                text = job.stored_progress = job.progress
+                self._store.upkeep.note_progress(job.claim.id, job.claim.fence, text)
+
+    def _log_abandoned(self, claim: Claim, stack: str) -> None:
+        logger.error(
+            "Job %s (%s) has not ended in its time and is abandoned; it is at\n%s",
+            claim.id,
+            claim.task_path,
+            stack,
+            extra={"service": self._service, "job": str(claim.id), "task": claim.task_path},
+        )
