@@ -42,10 +42,11 @@ def live() -> dict[str, Any]:
     """What the changing parts show."""
     messages, were_cut = Message.objects.latest_lines(SHOWN_MESSAGES)
     unfinished = list(AddedTask.objects.unfinished()[: SHOWN_UNFINISHED_TASKS + 1])
-    finished = AddedTask.objects.finished()[:SHOWN_FINISHED_TASKS]
+    # A task that ends between the two queries is in both.
+    finished = AddedTask.objects.finished().exclude(pk__in=[task.pk for task in unfinished])
     return {
         "panels": panels(fleet.services()),
-        "tasks": [*unfinished[:SHOWN_UNFINISHED_TASKS], *finished],
+        "tasks": [*unfinished[:SHOWN_UNFINISHED_TASKS], *finished[:SHOWN_FINISHED_TASKS]],
         "more_tasks": len(unfinished) > SHOWN_UNFINISHED_TASKS,
         "shown_tasks": SHOWN_UNFINISHED_TASKS,
         "messages": messages,

@@ -14,7 +14,7 @@ from django.utils import timezone
 from hosting import background_tasks
 from hosting.models import HostProcess, Job
 from messages_app import tasks
-from messages_app.models import AddedTask, Message
+from messages_app.models import AddedTask, AddedTaskQuerySet, Message
 from messages_app.tasks import write_messages
 
 pytestmark = pytest.mark.django_db
@@ -227,6 +227,21 @@ class TestTasks:
         assert "task-00" in text
         assert "task-20" not in text
         assert "the 20 oldest are shown" in text
+
+    def test_a_task_that_ends_while_the_page_is_made_is_shown_once(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        AddedTask.objects.create(id="abc", queue="memory", steps=3, delay=0, state="running")
+        finished = AddedTaskQuerySet.finished
+
+        def finished_by_now(tasks: AddedTaskQuerySet) -> AddedTaskQuerySet:
+            AddedTask.objects.update(state="done", finished_at=timezone.now())
+            return finished(tasks)
+
+        monkeypatch.setattr(AddedTaskQuerySet, "finished", finished_by_now)
+
+        assert client.get("/").content.decode().count('id="task-abc"') == 1
+        assert client.get("/").content.decode().count('id="task-abc"') == 1
 
 
 class TestAddTask:
