@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
@@ -37,14 +36,32 @@ def installed(*names: str) -> str:
     pytest.skip(reason)
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Headless Chromium with a profile of its own, driven by Selenium."""
+    profile = tmp_path_factory.mktemp("chromium")
     options = ChromeOptions()
     options.binary_location = installed("chromium", "chromium-browser", "google-chrome")
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path / 'profile'}"):
+    for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
         options.add_argument(argument)
     service = ChromeService(executable_path=installed("chromedriver", "chromium-chromedriver"))
     driver = Chrome(options=options, service=service)
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Chrome) -> Iterator[Chrome]:
+    """
+    The browser with a new tab: nothing emulated, no cookie, nothing in the cache.
+
+    One start for many tests, as a start takes longer than most of them.
+    """
+    [first] = chromium.window_handles
+    chromium.switch_to.new_window("tab")
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    chromium.execute_cdp_cmd("Network.clearBrowserCache", {})
+    chromium.get_log("browser")  # forgets what the tab before has left there
+    yield chromium
+    chromium.close()
+    chromium.switch_to.window(first)
