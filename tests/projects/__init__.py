@@ -3,14 +3,19 @@
 settings    HOSTED_SERVICES and HOSTING come from the environment, which `declare` makes
 services    services that write a line for each of their moments; `facts` reads the lines
 tasks       jobs for the durable queue
+
+Each of its processes imports this, so what only a test needs is not imported for it.
 """
+
+from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.processes import PATIENCE, ManagedProcess
+if TYPE_CHECKING:
+    from tests.processes import ManagedProcess
 
 
 class Fact(NamedTuple):
@@ -52,11 +57,9 @@ def events(process: ManagedProcess) -> list[str]:
     return [f"{fact.service} {fact.event}" for fact in facts(process)]
 
 
-def wait_for_fact(
-    process: ManagedProcess, event: str, *, count: int = 1, timeout: float = PATIENCE
-) -> Fact:
+def wait_for_fact(process: ManagedProcess, event: str, *, count: int = 1) -> Fact:
     """The `count`-th fact "name event", once it is there."""
-    process.wait_for_line(rf"^fact {re.escape(event)} pid=", timeout, count=count)
+    process.wait_for_line(rf"^fact {re.escape(event)} pid=", count=count)
     return [fact for fact in facts(process) if f"{fact.service} {fact.event}" == event][count - 1]
 
 
