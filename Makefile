@@ -8,10 +8,10 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
-# What runs in processes of its own waits for facts most of the time, so it runs side by side; the
-# rest measures moments of one process, and has the machine to itself.
-SUITE = sh -c '$(BIN)/python -m pytest -m "not process and not browser" $(ARGS); a=$$?; \
-	$(BIN)/python -m pytest -m "process or browser" -n 3 $(ARGS); b=$$?; \
+# Tests wait most of the time, for processes and deadlines, so more of them run side by side than
+# there are processors; those few that measure moments have the machine to themselves.
+SUITE = sh -c '$(BIN)/python -m pytest -m "not alone" -n 4 --dist worksteal $(ARGS); a=$$?; \
+	$(BIN)/python -m pytest -m alone $(ARGS); b=$$?; \
 	for code in $$a $$b; do [ $$code -eq 0 ] || [ $$code -eq 5 ] || exit $$code; done; \
 	[ $$a -ne 5 ] || [ $$b -ne 5 ]'
 

@@ -303,6 +303,7 @@ def test_a_start_that_heeds_its_token_ends_in_the_grace(journal: Journal) -> Non
     assert journal.count("slow.close") == 1
 
 
+@pytest.mark.alone
 def test_laggards_of_a_concurrent_start_share_one_grace(
     journal: Journal, release: CancellationToken
 ) -> None:

@@ -306,6 +306,7 @@ def test_a_service_may_have_less_time_than_the_host(
     assert status(host, "a").state is ServiceState.STOPPED
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("count", [1, 8])
 @pytest.mark.parametrize("concurrently", [False, True])
 def test_many_laggards_take_no_longer_than_one(
