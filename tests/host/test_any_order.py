@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from unittest import mock
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ from tests.host.helpers import (
     assert_no_threads_left,
     service_threads,
     supervised,
+    until,
 )
 
 FINE, FAILS, POLITE, DEAF, ASKS = "fine", "fails", "polite", "deaf", "asks"
@@ -67,6 +69,7 @@ def an_act(kind: str, release: CancellationToken, host: list[Host]) -> Act:
     return acts[kind]
 
 
+@pytest.mark.alone
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     parts=st.lists(PARTS, max_size=4),
@@ -92,14 +95,17 @@ def test_everything_is_closed_once(parts: list, steps: list[str], **options: boo
         )
         for n, part in enumerate(parts)
     ]
-    with mock.patch("hosting.deadlines.GRACE", 0.01):
+    # Only who hangs for good is left behind, however slow the machine is.
+    grace = 0.05 if any(map(_hangs, parts)) else PATIENCE
+    with mock.patch("hosting.deadlines.GRACE", grace):
         host = a_host(*services, startup_timeout=0.03, shutdown_timeout=0.03, **options)
         found.append(host)
         try:
             _play(host, steps)
-            host_left = [thread.name for thread in service_threads()]
+            if grace == PATIENCE:
+                assert not service_threads()
             _assert_all_ended(host, journal, parts)
-            _assert_only_deaf_ones_are_left(host_left, parts)
+            _assert_only_deaf_ones_are_left(parts)
         finally:
             release.cancel()
     assert_no_threads_left()
@@ -141,10 +147,12 @@ def _assert_all_ended(host: Host, journal: Journal, parts: list) -> None:
             journal.wait_for(f"s{n}.stop")
 
 
-def _assert_only_deaf_ones_are_left(names: list[str], parts: list) -> None:
-    for n, part in enumerate(parts):
-        if DEAF not in part["acts"].values() and not any(
-            other["flavour"] == "async" and DEAF in other["acts"].values() for other in parts
-        ):
-            left = [name for name in names if name.split(":")[1] == f"s{n}"]
-            assert not left, f"{part} left {left}"
+def _hangs(part: dict) -> bool:
+    return DEAF in part["acts"].values()
+
+
+def _assert_only_deaf_ones_are_left(parts: list) -> None:
+    if any(part["flavour"] == "async" and _hangs(part) for part in parts):
+        return  # it hangs the loop, and with it every other coroutine
+    deaf = {f"s{n}" for n, part in enumerate(parts) if _hangs(part)}
+    until(lambda: {thread.name.split(":")[1] for thread in service_threads()} <= deaf)
