@@ -180,23 +180,24 @@ class TestAJobInHand:
     def test_or_handed_back_within_the_budget(
         self, worker: StartWorker, project: Project, task: str
     ) -> None:
-        process = self.start(worker, task, SHUTDOWN_TIMEOUT=1)
+        # A fifth of it is for the job's row, which takes a loaded machine a while.
+        process = self.start(worker, task, SHUTDOWN_TIMEOUT=4)
         began = time.monotonic()
         process.terminate()
 
         assert process.wait_all_gone() == 0
-        assert time.monotonic() - began < 1 + 4 * GRACE + 5
+        assert time.monotonic() - began < 4 + 4 * GRACE + 5
         assert project.rows(JOBS) == [("READY", "", "")]
 
     @in_one_process
     def test_that_was_handed_back_runs_in_the_next_worker(
         self, worker: StartWorker, project: Project
     ) -> None:
-        process = self.start(worker, "ends_when_told", SHUTDOWN_TIMEOUT=0.5)
+        process = self.start(worker, "ends_when_told", SHUTDOWN_TIMEOUT=4)
         process.terminate()
         assert process.wait_all_gone() == 0
 
-        process = worker("hosting.TaskWorker", SHUTDOWN_TIMEOUT=0.5)
+        process = worker("hosting.TaskWorker", SHUTDOWN_TIMEOUT=4)
         process.wait_for_line("^job begins")
         process.terminate()
 
