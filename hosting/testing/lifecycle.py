@@ -1,4 +1,4 @@
-"""For the tests of services: a started host, and the lifecycle contract as assertions."""
+"""A started host for the tests of services, and the lifecycle contract as assertions."""
 
 from __future__ import annotations
 

@@ -1,0 +1,60 @@
+"""Backends of Django's task API keep its contract, as `hosting.testing` has it."""
+
+from __future__ import annotations
+
+import threading
+
+from django.db.models import Q
+from django.test import SimpleTestCase, TransactionTestCase, override_settings
+from django.utils import timezone
+
+from hosting.compat import BaseTaskBackend, TaskResultStatus
+from hosting.models import Job
+from hosting.testing import BackendConformance
+from tests.queues.conftest import RunningWorker, until
+
+#: The task API's own package: the core's, or the backport's.
+API = BaseTaskBackend.__module__.partition(".backends")[0]
+
+
+@override_settings(TASKS={"default": {"BACKEND": "hosting.queues.DatabaseBackend", "QUEUES": []}})
+class TestDatabaseBackend(BackendConformance, TransactionTestCase):
+    transactional = True
+    survives_exit = True
+    retry_options = {"MAX_ATTEMPTS": 2}
+
+    def run_all(self) -> None:
+        worker = RunningWorker(backend=self.backend, concurrency=1, poll_interval=0.05)
+        try:
+            until(lambda: worker.error or not _is_work_left())
+        finally:
+            worker.stop()
+        assert worker.error is None
+        until(lambda: not any(t.name.startswith("hosting:jobs:job") for t in threading.enumerate()))
+
+
+@override_settings(
+    TASKS={
+        "default": {"BACKEND": "hosting.queues.DatabaseBackend", "QUEUES": ["other"]},
+        "tested": {"BACKEND": "hosting.queues.DatabaseBackend", "QUEUES": ["mail", "slow"]},
+    }
+)
+class TestAnotherAliasWithQueues(TestDatabaseBackend):
+    """Neither the alias nor the queue has to be called "default"."""
+
+    backend = "tested"
+    retry_options = None
+
+
+@override_settings(TASKS={"default": {"BACKEND": f"{API}.backends.immediate.ImmediateBackend"}})
+class TestImmediateBackend(BackendConformance, SimpleTestCase):
+    immediate = True
+    survives_exit = True
+
+    def run_all(self) -> None:
+        """Everything has been executed already."""
+
+
+def _is_work_left() -> bool:
+    due = Q(status=TaskResultStatus.READY, due_at__lte=timezone.now())
+    return Job.objects.filter(due | Q(status=TaskResultStatus.RUNNING)).exists()
