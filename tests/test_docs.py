@@ -16,6 +16,7 @@ from hosting import Backoff, DatabaseTask, signals
 from hosting.conf import entries, settings
 from hosting.process.autostart import RULES
 from hosting.queues import options
+from hosting.testing.conformance.case import ConformanceCase
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -25,6 +26,7 @@ CHECK_ID = re.compile(r"hosting\.[EW]\d{3}")
 DEFAULTS = settings.HostingSettings()
 HIDDEN = ("func", "_delay")
 IN_THE_DECORATOR = {"priority": 0, "queue_name": "default", "backend": "default", "run_after": None}
+STATEMENTS = [name for name in ConformanceCase.__annotations__ if hasattr(ConformanceCase, name)]
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -42,6 +44,7 @@ def test_every_page_is_there() -> None:
         "settings",
         "signals",
         "tasks",
+        "testing",
     }
 
 
@@ -62,6 +65,13 @@ def test_options_of_the_backend_are_documented_with_their_defaults(key: str) -> 
     default = getattr(options.BackendOptions(), key.lower())
     shown = f'"{default}"' if isinstance(default, str) else repr(default)
     assert row("queue.md", "Settings of the backend", key)[2] == f"`{shown}`"
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_statements_of_a_backend_are_documented_with_their_defaults(name: str) -> None:
+    default = getattr(ConformanceCase, name)
+    shown = f'"{default}"' if isinstance(default, str) else repr(default)
+    assert row("testing.md", "What you state", name)[1] == f"`{shown}`"
 
 
 @pytest.mark.parametrize(
