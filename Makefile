@@ -7,6 +7,7 @@ PORT ?= 8000
 ARGS ?=
 
 BIN := $(VENV)/bin
+BENCH_VENV := $(VENV)-bench
 MANAGE := $(BIN)/python manage.py
 # Tests wait most of the time, for processes and deadlines, so more of them run side by side than
 # there are processors; those few that measure moments have the machine to themselves.
@@ -21,7 +22,7 @@ CLEAN_ENV := env DATABASE_URL=sqlite://:memory: DJANGO_SETTINGS_MODULE=tests.set
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .PHONY: help run worker migrate test test-sqlite test-postgresql test-browser \
-	check lint format types floors django-checks clean
+	check lint format types floors django-checks bench clean
 
 help: ## List the targets
 	@echo "usage: make TARGET [ARGS=...]"
@@ -73,8 +74,11 @@ django-checks: $(VENV)/.installed-dev ## Check the Django project and that no mi
 	@$(CLEAN_ENV) $(BIN)/python -W error manage.py check --fail-level WARNING
 	@$(CLEAN_ENV) $(BIN)/python -W error manage.py makemigrations --check --dry-run
 
+bench: $(BENCH_VENV)/.installed ## Measure the queue beside its peers (ARGS="--quick", ARGS=--help)
+	@exec $(BENCH_VENV)/bin/python -m bench $(ARGS)
+
 clean: ## Remove the environment and the caches, but no database and no .env
-	rm -rf $(VENV) build dist staticfiles *.egg-info
+	rm -rf $(VENV) $(BENCH_VENV) build dist staticfiles *.egg-info
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -94,6 +98,18 @@ $(VENV)/.installed: requirements.txt
 	$(create_environment)
 	@echo "installing requirements.txt"
 	@$(PIP_INSTALL) requirements.txt
+	@touch $@
+
+# The peers have an environment of their own. One that cannot be installed is skipped by the bench.
+$(BENCH_VENV)/.installed: BIN = $(BENCH_VENV)/bin
+$(BENCH_VENV)/.installed: VENV = $(BENCH_VENV)
+$(BENCH_VENV)/.installed: bench/requirements.txt bench/peers.txt requirements.txt
+	$(create_environment)
+	@echo "installing bench/requirements.txt"
+	@$(PIP_INSTALL) bench/requirements.txt
+	@while read -r peer; do \
+		echo "installing $$peer"; $(PIP_INSTALL) /dev/null $$peer || echo "skipping $$peer"; \
+	done < bench/peers.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements.txt

@@ -1,0 +1,58 @@
+"""Writes docs/performance.md and its chart from the results that are kept: `--page`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from bench import chart, table
+from bench.results import Results
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "performance.md"
+CHART = DOCS / "images" / "performance.svg"
+
+_INTRODUCTION = """# Performance
+
+`make bench` measures the queue and its peers side by side, each through its public API, each worker
+in processes of its own, and interleaves the rounds. The docstrings in `bench/measures/` say how
+each number is taken. This page is made from the kept results: `python -m bench --page`.
+
+![Jobs per second, by subject](images/performance.svg)
+"""
+
+
+def write(results: Results) -> Path:
+    """The path of the page; raises ValueError for results of a quick run, which mean little."""
+    if results.options["quick"]:
+        raise ValueError("a page is made from a full run, and these are the results of a quick one")
+    CHART.write_text(chart.draw(results))
+    PAGE.write_text(render(results))
+    return PAGE
+
+
+def render(results: Results) -> str:
+    options = results.options
+    sizes = (
+        f"Rounds: {options['rounds']}. Jobs waiting in the large backlog: {options['waiting']:,}."
+        f" Snapshot held open: {options['snapshot_seconds']:g} s."
+    )
+    parts = [
+        _INTRODUCTION,
+        "## Goals\n",
+        _markdown(table.GOAL_HEADER, table.goal_rows(results)),
+        "## Numbers\n",
+        _markdown(table.NUMBER_HEADER, table.number_rows(results)),
+        " ".join((sizes, *table.NOTES)) + "\n",
+        "## Not measured\n",
+        _markdown(("what", "why"), results.reasons.items()) if results.reasons else "Nothing.\n",
+        "## Measured on\n",
+        _markdown(("what", "version"), results.versions.items()),
+    ]
+    return "\n".join(parts)
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    cells = (" | ".join(cell.replace("|", "\\|") for cell in line) for line in lines)
+    return "".join(f"| {line} |\n" for line in cells)

@@ -1,0 +1,62 @@
+"""Where one trial runs: its directory, its database and the Redis server, passed by environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+POSTGRESQL = "postgresql"
+SQLITE = "sqlite"
+
+_PREFIX = "BENCH_"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One trial's place; empty where there is none of a kind."""
+
+    directory: str
+    database: str  # POSTGRESQL or SQLITE
+    name: str = ""  # of the PostgreSQL database
+    host: str = ""  # the directory of PostgreSQL's socket
+    redis: str = ""  # the path of Redis' socket
+
+    @classmethod
+    def of_environment(cls) -> Place:
+        """The place that the parent process passed on."""
+        return cls(**{name: os.environ.get(_PREFIX + name.upper(), "") for name in cls.__slots__})
+
+    def environment(self) -> Mapping[str, str]:
+        return {_PREFIX + name.upper(): value for name, value in asdict(self).items()}
+
+    def path(self, name: str) -> Path:
+        """A file of this trial."""
+        return Path(self.directory) / name
+
+    @property
+    def dsn(self) -> str:
+        """For libpq and asyncpg."""
+        return f"postgresql://postgres@/{self.name}?host={self.host}"
+
+    @property
+    def django(self) -> dict[str, Any]:
+        """For DATABASES, as the documentation of the product recommends it."""
+        if self.database == POSTGRESQL:
+            return {
+                "ENGINE": "django.db.backends.postgresql",
+                "NAME": self.name,
+                "HOST": self.host,
+                "USER": "postgres",
+            }
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": self.path("db.sqlite3"),
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+        }

@@ -1,0 +1,74 @@
+"""The numbers of a run: kept by round, read as medians, saved as JSON."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+DIRECTORY = Path(__file__).parent / "results"
+LATEST = DIRECTORY / "latest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The rounds of one value."""
+
+    median: float
+    minimum: float
+    maximum: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        return cls(statistics.median(values), min(values), max(values))
+
+
+def key(measure: str, database: str, peer: str) -> str:
+    return f"{measure}/{database}/{peer}"
+
+
+@dataclass(slots=True)
+class Results:
+    """`rounds`: by key, the numbers of each round, None where a trial gave none."""
+
+    versions: Mapping[str, str]
+    options: Mapping[str, Any]
+    rounds: dict[str, list[dict[str, float] | None]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)  # why, by key
+
+    def add(self, name: str, answer: Mapping[str, Any]) -> None:
+        self.rounds.setdefault(name, []).append(answer.get("numbers"))
+        if reason := answer.get("skipped") or answer.get("failed"):
+            self.reasons[name] = reason
+
+    def spread(self, name: str, number: str) -> Spread | None:
+        """Of one number; None if no round has it."""
+        values = [row[number] for row in self.rounds.get(name, []) if row is not None]
+        return Spread.of(values) if values else None
+
+    def ratio(self, name: str, base: str, number: str) -> Spread | None:
+        """Of two numbers of the same round; None if no round has both."""
+        pairs = zip(self.rounds.get(name, []), self.rounds.get(base, []), strict=False)
+        values = [one[number] / other[number] for one, other in pairs if one and other]
+        return Spread.of(values) if values else None
+
+    def numbers(self, name: str) -> list[str]:
+        """The names of what was measured under this key."""
+        return list(next((row for row in self.rounds.get(name, []) if row), {}))
+
+    def save(self, *, keep: bool) -> Path:
+        """Write them under their date, to keep also as the latest; returns the former's path."""
+        text = json.dumps(asdict(self), indent=1) + "\n"
+        stamp = self.versions["date"].replace(" ", "-").replace(":", "")
+        path = DIRECTORY / f"{stamp}.json"
+        if keep:
+            LATEST.write_text(text)
+        path.write_text(text)
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Results:
+        return cls(**json.loads(path.read_text()))
