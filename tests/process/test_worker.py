@@ -159,7 +159,10 @@ class TestAFailure:
         assert process.wait_all_gone() == 1
 
 
-JOBS = "SELECT status, return_value, claimed_by FROM hosting_job"
+JOBS = """
+    SELECT state, claimed_by FROM hosting_job
+    UNION ALL SELECT status, return_value FROM hosting_jobresult
+"""
 
 
 class TestAJobInHand:
@@ -174,7 +177,7 @@ class TestAJobInHand:
 
         assert process.wait_all_gone() == 0
         assert process.lines.count("job ends") == 1
-        assert project.rows(JOBS) == [("SUCCESSFUL", "null", "")]
+        assert project.rows(JOBS) == [("SUCCESSFUL", "null")]
 
     @pytest.mark.parametrize("task", ["ends_when_told", "never_ends"])
     def test_or_handed_back_within_the_budget(
@@ -187,7 +190,7 @@ class TestAJobInHand:
 
         assert process.wait_all_gone() == 0
         assert time.monotonic() - began < 4 + 4 * GRACE + 5
-        assert project.rows(JOBS) == [("READY", "", "")]
+        assert project.rows(JOBS) == [("ready", "")]
 
     @in_one_process
     def test_that_was_handed_back_runs_in_the_next_worker(

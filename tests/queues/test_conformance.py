@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.test import SimpleTestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
-from hosting.compat import BaseTaskBackend, TaskResultStatus
-from hosting.models import Job
+from hosting.compat import BaseTaskBackend
+from hosting.models import Job, JobState
 from hosting.testing import BackendConformance
 from tests.queues.conftest import RunningWorker, until
 
@@ -56,5 +56,5 @@ class TestImmediateBackend(BackendConformance, SimpleTestCase):
 
 
 def _is_work_left() -> bool:
-    due = Q(status=TaskResultStatus.READY, due_at__lte=timezone.now())
-    return Job.objects.filter(due | Q(status=TaskResultStatus.RUNNING)).exists()
+    is_early = Q(state=JobState.WAITING, due_at__gt=timezone.now())
+    return Job.objects.exclude(is_early).exists()
