@@ -23,6 +23,14 @@ from hosting.exceptions import (
 )
 from hosting.lifetime import HostLifetime
 from hosting.process.current import current_host
+from hosting.queues.calls import (
+    Batch,
+    cancel,
+    discard,
+    enqueue_many,
+    enqueue_on_commit,
+    retry,
+)
 from hosting.queues.declared import Concurrency, DatabaseTask, Rate, Unique, task
 from hosting.queues.worker import TaskWorker
 from hosting.scope import Scope, scope
@@ -38,6 +46,7 @@ __all__ = [
     "BackgroundService",
     "BackgroundTaskQueue",
     "Backoff",
+    "Batch",
     "CancellationToken",
     "Concurrency",
     "ConfigurationError",
@@ -58,7 +67,12 @@ __all__ = [
     "TimedService",
     "Unique",
     "background_tasks",
+    "cancel",
     "current_host",
+    "discard",
+    "enqueue_many",
+    "enqueue_on_commit",
+    "retry",
     "scope",
     "task",
 ]

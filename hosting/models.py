@@ -23,6 +23,7 @@ class JobState(models.TextChoices):
 
     WAITING = "waiting", "Waiting for its time"
     BLOCKED = "blocked", "Waiting for its limit to allow it"
+    HELD = "held", "Waiting for the end of its batch"
     READY = "ready", "Ready to be claimed"
     RUNNING = "running", "Claimed"
 
@@ -72,6 +73,7 @@ class Job(Enqueued):
     begun_fence = models.BigIntegerField(default=0)  # the claim that says it has begun
     cancel_requested = models.BooleanField(default=False)
 
+    batch_id = models.UUIDField(null=True, blank=True)
     unique_key = models.CharField(max_length=LONGEST_KEY, null=True, blank=True)  # noqa: DJ001
     unique_until_claimed = models.BooleanField(default=False)
 
@@ -98,6 +100,11 @@ class Job(Enqueued):
                 fields=["limit_key", "state"],
                 condition=~Q(limit_key=""),
                 name="hosting_job_limited",
+            ),
+            models.Index(
+                fields=["batch_id", "state"],
+                condition=Q(batch_id__isnull=False),
+                name="hosting_job_batch",
             ),
         ]
         constraints = [

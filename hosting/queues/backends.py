@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from typing import Any
@@ -46,6 +47,18 @@ MANY = 1_000
 
 #: The longest path of a task, which is a column of a job.
 LONGEST_PATH = 512
+
+
+#: A tuple of positional arguments, or a dict of keyword arguments.
+Call = Sequence[Any] | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place of a job in a batch: none, one of its jobs, or what follows (`is_held`)."""
+
+    batch_id: UUID | None = None
+    is_held: bool = False
 
 
 class DatabaseBackend(BaseTaskBackend):
@@ -88,11 +101,16 @@ class DatabaseBackend(BaseTaskBackend):
         is too large; `ConfigurationError` if this backend's settings are wrong; and what the
         database raises.
         """
+        return self.enqueue_for(Place(), task, args, kwargs)
+
+    def enqueue_for(
+        self, place: Place, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> TaskResult[..., Any]:
+        """As `enqueue`, for a job that has a place in a batch."""
         self.validate_task(task)
-        store = self.store
         options = enqueue_options(task, declared_task(task), args, kwargs, timezone.now())
-        job = self._new_job(task, args, kwargs, options)
-        [record] = store.add([job])
+        job = self._new_job(place, task, args, kwargs, options)
+        [record] = self.store.add([job])
         result = to_result(record, task)
         if record.id == job.id:
             task_enqueued.send_robust(sender=type(self), task_result=result)
@@ -102,7 +120,8 @@ class DatabaseBackend(BaseTaskBackend):
     def enqueue_many(
         self,
         task: Task[..., Any],
-        calls: Iterable[Sequence[Any] | Mapping[str, Any]],
+        calls: Iterable[Call],
+        place: Place | None = None,
     ) -> list[str]:
         """Write a job for every call, `MANY` in one round trip, and return their ids in order.
 
@@ -117,7 +136,9 @@ class DatabaseBackend(BaseTaskBackend):
             for batch in _in_batches(calls):
                 now = timezone.now()
                 jobs = [
-                    self._new_job(task, args, kwargs, plan.options(args, kwargs, now))
+                    self._new_job(
+                        place or Place(), task, args, kwargs, plan.options(args, kwargs, now)
+                    )
                     for args, kwargs in map(_arguments, batch)
                 ]
                 ids += self._add_many(task, jobs)
@@ -136,6 +157,13 @@ class DatabaseBackend(BaseTaskBackend):
         if record is None or record.backend != self.alias:
             raise TaskResultDoesNotExist(f"There is no result {result_id!r} in {self.alias!r}.")
         return to_result(record, resolve(record.task_path))
+
+    def steer(self, action: str, result: TaskResult[..., Any]) -> bool:
+        """Have a job cancelled, retried or discarded ("cancel", "retry", "discard")."""
+        job_id = _parse_id(result.id)
+        changed: set[UUID] = getattr(self.store.control, action)([job_id]) if job_id else set()
+        self._wake()
+        return bool(changed)
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """What is wrong with this backend's settings; asks no database."""
@@ -169,6 +197,7 @@ class DatabaseBackend(BaseTaskBackend):
 
     def _new_job(
         self,
+        place: Place,
         task: Task[..., Any],
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
@@ -200,6 +229,8 @@ class DatabaseBackend(BaseTaskBackend):
             unique_until_claimed=options.unique_until == "started",
             unique_period=options.unique_period,
             limit=limit,
+            batch_id=place.batch_id,
+            is_held=place.is_held,
         )
 
     def _wake(self) -> None:

@@ -102,13 +102,14 @@ class Lookout:
         if not self.has_more:
             self._listen(self.is_told)  # before the look: what is added after it is told
         look = self._store.look(self._backend, self._queues)
-        if look.is_blocked:
+        released = self._upkeep.release_held() if look.is_held_up else 0
+        if look.is_held_up:
             self._admit()
         if look.is_ready and not self.has_more:
             self.find_more()
         now = self._clock()
         # A moment later, as the database's clock may be read more coarsely than it is written.
-        due = look.seconds_until_due
+        due = 0.0 if released else look.seconds_until_due
         self._due_at = None if due is None else now + max(0.0, due) + 0.001
         if self.has_more:
             self._listen(False)

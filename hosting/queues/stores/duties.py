@@ -51,6 +51,10 @@ class Upkeep(ABC):
         """Make ready what limits allow; how many, and seconds until a rate allows another."""
 
     @abstractmethod
+    def release_held(self) -> int:
+        """Let go on what waits for the end of a batch of which nothing is left; how many."""
+
+    @abstractmethod
     def renew(self, process: str, seconds: float) -> None:
         """Say that this process lives, and that its claims are its own for so many seconds."""
 

@@ -11,6 +11,8 @@ from hosting.queues.stores.values import JobRecord, NewJob
 
 def initial_state(job: NewJob) -> str:
     """The state of a new job whose time has come."""
+    if job.is_held:
+        return str(JobState.HELD.value)
     return str(JobState.BLOCKED.value if job.limit else JobState.READY.value)
 
 

@@ -24,6 +24,7 @@ from hosting.queues.stores.duties import Control, Upkeep
 from hosting.queues.stores.ending import finish
 from hosting.queues.stores.expressions import after_attempt, appended
 from hosting.queues.stores.keys import add_unique, write_limits
+from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.rows import claim_of
 from hosting.queues.stores.tables import Tables
 from hosting.queues.stores.upkeep import TableUpkeep
@@ -88,7 +89,7 @@ class GenericStore(Tables, Store):
         return Look(
             is_ready=self._in(JobState.READY, backend, queues).exists(),
             seconds_until_due=_seconds(waiting),
-            is_blocked=self._in(JobState.BLOCKED, backend, None).exists(),
+            is_held_up=self.jobs.filter(state__in=(JobState.BLOCKED, JobState.HELD)).exists(),
         )
 
     def queue_names(self, backend: str) -> list[str]:
@@ -156,8 +157,8 @@ def _seconds(waiting: QuerySet[Job]) -> float | None:
 
 def new_row(job: NewJob) -> Job:
     """The row of a new job."""
-    state: Any = JobState.BLOCKED if job.limit else JobState.READY
-    if job.run_after is not None:
+    state: Any = initial_state(job)
+    if job.run_after is not None and not job.is_held:
         is_early = Value(job.run_after, output_field=models.DateTimeField())
         state = Case(
             When(models.lookups.GreaterThan(is_early, DatabaseNow()), then=Value(JobState.WAITING)),
@@ -181,6 +182,7 @@ def new_row(job: NewJob) -> Job:
         state=state,
         unique_key=None if job.unique_period is not None else job.unique_key,
         unique_until_claimed=job.unique_until_claimed,
+        batch_id=job.batch_id,
     )
 
 

@@ -66,14 +66,16 @@ TOLD = f"""
 """
 
 DEFAULTS = "'[]', '[]', 0, '', '', 0, 0, 0, false"
-STATE = f"CASE WHEN given.run_after > {NOW} THEN 'waiting' ELSE given.state END"
+STATE = f"""
+    CASE WHEN given.state <> 'held' AND given.run_after > {NOW} THEN 'waiting' ELSE given.state END
+"""
 
 INSERT = f"""
     WITH given (run_after, state) AS (VALUES (%s::timestamptz, %s)),
     added AS (
         INSERT INTO {JOB} ({COLUMNS})
         SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, given.run_after, {NOW},
-            COALESCE(given.run_after, {NOW}), {NOW} + %s * interval '1 second', {STATE}, %s, %s,
+            COALESCE(given.run_after, {NOW}), {NOW} + %s * interval '1 second', {STATE}, %s, %s, %s,
             {DEFAULTS}
         FROM given RETURNING state, enqueued_at
     )
@@ -88,7 +90,7 @@ INSERT_MANY = f"""
         INSERT INTO {JOB} ({COLUMNS})
         SELECT id, %s, %s, %s, %s, args, kwargs, %s, %s, given.run_after, {NOW},
             COALESCE(given.run_after, {NOW}), {NOW} + %s * interval '1 second', {STATE}, NULL,
-            false, {DEFAULTS}
+            false, %s, {DEFAULTS}
         FROM given
     )
     SELECT {TOLD}
@@ -174,6 +176,7 @@ LOOK = f"""
         (SELECT {seconds(f"min(due_at) - {NOW}")} FROM {JOB}
             WHERE state = 'waiting' AND backend = %s [queues]),
         EXISTS (SELECT 1 FROM {JOB} WHERE limit_key <> '' AND state = 'blocked')
+            OR EXISTS (SELECT 1 FROM {JOB} WHERE batch_id IS NOT NULL AND state = 'held')
 """
 #: What comes before every key.
 START = (-32768, float("-inf"), UUID(int=0))
@@ -198,9 +201,9 @@ class PostgreSQLStore(GenericStore):
                 _array(_quoted(job.kwargs) for job in jobs),
             ]
             shared = [first.backend, first.queue_name, -first.priority, first.task_path]
-            rest = [first.options, _limit_key(first), first.expires_in, first.backend]
+            rest = [first.options, _limit_key(first), first.expires_in, first.batch_id]
             state = [first.run_after, initial_state(first)]
-            self._fetch(INSERT_MANY, [*state, *columns, *shared, *rest])
+            self._fetch(INSERT_MANY, [*state, *columns, *shared, *rest, first.backend])
 
     def exchange(self, settlements: Sequence[Settlement], wanted: Wanted | None) -> Exchange:
         if any(isinstance(each.result, Retry) for each in settlements):
@@ -265,6 +268,7 @@ class PostgreSQLStore(GenericStore):
             job.expires_in,
             None if job.unique_period is not None else job.unique_key,
             job.unique_until_claimed,
+            job.batch_id,
         ]
         [(state, moment, _)] = self._fetch(INSERT, [*state, *values, job.backend])
         return record_of_new(job, state, self._moment(moment))

@@ -32,7 +32,7 @@ def counted(prefix: str = "") -> str:
 #: The columns of a new job; what is left out begins empty.
 COLUMNS = """
     id, backend, queue_name, rank, task_path, args, kwargs, options, limit_key, run_after,
-    enqueued_at, due_at, expires_at, state, unique_key, unique_until_claimed,
+    enqueued_at, due_at, expires_at, state, unique_key, unique_until_claimed, batch_id,
     errors, worker_ids, fence, progress, claimed_by, failures, deaths, begun_fence, cancel_requested
 """
 

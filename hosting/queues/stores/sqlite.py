@@ -93,7 +93,7 @@ ADD = f"""
     VALUES (
         %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, [now], COALESCE(%s, [now]),
         strftime('%%Y-%%m-%%d %%H:%%M:%%f', [now], %s) || '000',
-        CASE WHEN %s > [now] THEN 'waiting' ELSE %s END, %s, %s, {DEFAULTS}
+        CASE WHEN %s > [now] THEN 'waiting' ELSE %s END, %s, %s, %s, {DEFAULTS}
     )
 """
 #: The first jobs of one queue, in the order of claims.
@@ -185,10 +185,11 @@ class SQLiteStore(GenericStore):
             run_after,
             run_after,
             None if job.expires_in is None else f"{job.expires_in:+.3f} seconds",
-            run_after,
+            None if job.is_held else run_after,
             initial_state(job),
             None if job.unique_period is not None else job.unique_key,
             job.unique_until_claimed,
+            job.batch_id.hex if job.batch_id else None,
         )
 
     # Settle and claim

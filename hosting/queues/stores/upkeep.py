@@ -64,6 +64,16 @@ class TableUpkeep(Upkeep):
                 return _by_rate(self._tables, limit, jobs, int(free))
             return _let_go(jobs, int(free)), None
 
+    def release_held(self) -> int:
+        jobs = self._tables.jobs
+        others = jobs.filter(batch_id=OuterRef("batch_id")).exclude(state=JobState.HELD)
+        free = jobs.filter(~Exists(others), state=JobState.HELD).order_by("id")
+        with self._tables.atomic():
+            ids = [row.id for row in self._tables.skipping_locked(free)[:BATCH]]
+            # It may have to wait for its time and its limit too.
+            held = jobs.filter(id__in=ids, state=JobState.HELD)
+            return held.update(state=JobState.WAITING) if ids else 0
+
     # Processes
 
     def renew(self, process: str, seconds: float) -> None:

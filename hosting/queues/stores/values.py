@@ -39,6 +39,8 @@ class NewJob:
     unique_until_claimed: bool = False  # ... only until it is claimed
     unique_period: float | None = None  # ... for so many seconds, also after its end
     limit: LimitRule | None = None
+    batch_id: UUID | None = None
+    is_held: bool = False  # until no other job of its batch is left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +222,11 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What there is for a worker: is anything ready, when is something due, is anything blocked."""
+    """What there is for a worker: is anything ready, when is something due, is anything held up."""
 
     is_ready: bool
     seconds_until_due: float | None  # of the jobs that wait for their time
-    is_blocked: bool
+    is_held_up: bool  # by a limit or for a batch
 
 
 @dataclass(frozen=True, slots=True)
