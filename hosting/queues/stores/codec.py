@@ -56,6 +56,8 @@ def with_item(text: str, item: str) -> str:
 
 def decode_list(text: str) -> list[Any]:
     """The list in a JSON text; raises ValueError if it is none."""
+    if text == "[]":
+        return []
     value = _decode(text)
     if not isinstance(value, list):
         raise ValueError(f"a list is expected, found {type(value).__name__}")
@@ -64,6 +66,8 @@ def decode_list(text: str) -> list[Any]:
 
 def decode_dict(text: str) -> dict[str, Any]:
     """The object in a JSON text; raises ValueError if it is none."""
+    if text == "{}":
+        return {}
     value = _decode(text)
     if not isinstance(value, dict):
         raise ValueError(f"an object is expected, found {type(value).__name__}")

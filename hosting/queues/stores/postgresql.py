@@ -70,17 +70,21 @@ STATE = f"""
     CASE WHEN given.state <> 'held' AND given.run_after > {NOW} THEN 'waiting' ELSE given.state END
 """
 
-INSERT = f"""
-    WITH given (run_after, state) AS (VALUES (%s::timestamptz, %s)),
-    added AS (
-        INSERT INTO {JOB} ({COLUMNS})
-        SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, given.run_after, {NOW},
-            COALESCE(given.run_after, {NOW}), {NOW} + %s * interval '1 second', {STATE}, %s, %s, %s,
-            {DEFAULTS}
-        FROM given RETURNING state, enqueued_at
-    )
-    SELECT state, {seconds("enqueued_at")}, {TOLD} FROM added
+# One job, as quick as can be: a plain statement costs the server half of what one with a subquery
+# in front does, and each parameter costs the client as much as ten constants.
+_INSERT = f"""
+    INSERT INTO {JOB} ({COLUMNS})
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, [times], %s, %s, %s, {DEFAULTS})
+    RETURNING state, {seconds("enqueued_at")}, {TOLD}
 """
+INSERT = _INSERT.replace("[times]", f"NULL, {NOW}, {NOW}, NULL, %s")
+INSERT_TIMED = _INSERT.replace(
+    "[times]",
+    f"""
+    %s, {NOW}, COALESCE(%s, {NOW}), {NOW} + %s * interval '1 second',
+    CASE WHEN %s > {NOW} THEN 'waiting' ELSE %s END
+    """,
+)
 
 INSERT_MANY = f"""
     WITH given AS (
@@ -254,8 +258,8 @@ class PostgreSQLStore(GenericStore):
         return self._in_order(self._fetch(CLAIM, places)) if places else []
 
     def _insert(self, job: NewJob) -> JobRecord:
-        state = [job.run_after, initial_state(job)]
-        values = [
+        state = initial_state(job)
+        first = [
             job.id,
             job.backend,
             job.queue_name,
@@ -265,12 +269,16 @@ class PostgreSQLStore(GenericStore):
             job.kwargs,
             job.options,
             _limit_key(job),
-            job.expires_in,
-            None if job.unique_period is not None else job.unique_key,
-            job.unique_until_claimed,
-            job.batch_id,
         ]
-        [(state, moment, _)] = self._fetch(INSERT, [*state, *values, job.backend])
+        unique_key = None if job.unique_period is not None else job.unique_key
+        rest = [unique_key, job.unique_until_claimed, job.batch_id, job.backend]
+        if job.run_after is None and job.expires_in is None:
+            rows = self._fetch(INSERT, [*first, state, *rest])
+        else:
+            waits_until = None if job.is_held else job.run_after
+            times = [job.run_after, job.run_after, job.expires_in, waits_until, state]
+            rows = self._fetch(INSERT_TIMED, [*first, *times, *rest])
+        [(state, moment, _)] = rows
         return record_of_new(job, state, self._moment(moment))
 
     def _places(self, wanted: Wanted) -> list[Any]:

@@ -34,6 +34,13 @@ def to_result(record: JobRecord, task: Task[..., Any]) -> TaskResult[..., Any]:
 
 def as_enqueued(record: JobRecord, task: Task[..., Any]) -> Task[..., Any]:
     """The task with the priority, queue and time with which this job was enqueued."""
+    if (task.backend, task.queue_name, task.priority, task.run_after) == (
+        record.backend,
+        record.queue_name,
+        record.priority,
+        record.run_after,
+    ):
+        return task  # as nearly always, and making another is not cheap
     try:
         return replace(
             task,

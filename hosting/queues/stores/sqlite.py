@@ -96,6 +96,16 @@ ADD = f"""
         CASE WHEN %s > [now] THEN 'waiting' ELSE %s END, %s, %s, %s, {DEFAULTS}
     )
 """
+ADD_MANY = f"""
+    INSERT INTO {JOB} ({COLUMNS})
+    SELECT
+        json_extract(value, '$[0]'), %s, %s, %s, %s,
+        json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+        %s, %s, %s, [now], COALESCE(%s, [now]),
+        strftime('%%Y-%%m-%%d %%H:%%M:%%f', [now], %s) || '000',
+        CASE WHEN %s > [now] THEN 'waiting' ELSE %s END, %s, %s, %s, {DEFAULTS}
+    FROM json_each(%s)
+"""
 #: The first jobs of one queue, in the order of claims.
 READY = f"""
     SELECT * FROM (
@@ -125,11 +135,13 @@ class SQLiteStore(GenericStore):
             return [self._insert(job) for job in jobs]
 
     def add_many(self, jobs: Sequence[NewJob]) -> None:
-        write_limits(self, jobs[:1])
-        with self.atomic(), self.connection.cursor() as cursor:
-            cursor.executemany(
-                ADD.replace("[now]", sqlite_now()), [self._values(job) for job in jobs]
-            )
+        if jobs:
+            write_limits(self, jobs[:1])
+            first = self._values(jobs[0])
+            given = json.dumps([(job.id.hex, job.args, job.kwargs) for job in jobs])
+            shared = [*first[1:5], *first[7:]]
+            with self.atomic():
+                self._fetch(ADD_MANY.replace("[now]", sqlite_now()), [*shared, given])
 
     def exchange(self, settlements: Sequence[Settlement], wanted: Wanted | None) -> Exchange:
         if not settlements and not (wanted and self._finds_any(wanted)):
