@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_every_page_is_there() -> None:
         "CHANGELOG",
         "architecture",
         "lifecycle",
+        "promises",
         "queue",
         "running",
         "services",
@@ -63,6 +65,11 @@ def test_keys_of_hosting_are_documented_with_their_defaults(key: str) -> None:
 @pytest.mark.parametrize("key", options.KEYS)
 def test_options_of_the_backend_are_documented_with_their_defaults(key: str) -> None:
     default = getattr(options.BackendOptions(), key.lower())
+    if isinstance(default, dict):
+        default = {status.value: timedelta(seconds=each).days for status, each in default.items()}
+        assert default == {"SUCCESSFUL": 7, "FAILED": 30}
+        assert row("queue.md", "Settings of the backend", key)[2] == "7 and 30 days"
+        return
     shown = f'"{default}"' if isinstance(default, str) else repr(default)
     assert row("queue.md", "Settings of the backend", key)[2] == f"`{shown}`"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -24,8 +25,15 @@ def run_worker(host: Host) -> int:
     """Run the host in this process until it is asked to stop; gives the process's exit code."""
     set_current_host(host)
     ensure_logging()
+    host.lifetime.started.register(_spare_the_collector)
     with StopSignals(host.lifetime.stop):
         return exit_code(host)
+
+
+def _spare_the_collector() -> None:
+    """Have the garbage collector leave alone what was loaded: it stays for good, and is much."""
+    gc.collect()
+    gc.freeze()
 
 
 def exit_code(host: Host) -> int:

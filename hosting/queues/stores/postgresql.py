@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -304,9 +303,7 @@ class PostgreSQLStore(GenericStore):
 
     def _claim_of(self, row: tuple[Any, ...]) -> Claim:
         key = (row[3], row[4], row[0])
-        return Claim(
-            row[0], row[1], row[2], key, row[5:12], bool(row[12]), partial(self._record, row)
-        )
+        return Claim(row[0], row[1], row[2], key, row[5:12], bool(row[12]), row, self._record)
 
     def _record(self, row: tuple[Any, ...]) -> JobRecord:
         values = dict(zip(CLAIMED_NAMES, row, strict=True))

@@ -89,5 +89,6 @@ def claim_of(row: Job, is_expired: bool) -> Claim:
             row.deaths,
         ),
         is_expired,
-        record_of(row),
+        row,
+        record_of,
     )

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -242,7 +241,8 @@ class SQLiteStore(GenericStore):
             key,
             row[5:12],
             bool(row[12]),
-            partial(self._record, row),
+            row,
+            self._record,
         )
 
     def _record(self, row: tuple[Any, ...]) -> JobRecord:
