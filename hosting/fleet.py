@@ -30,10 +30,10 @@ from hosting.version import VERSION
 logger = logging.getLogger(__name__)
 
 #: Seconds between two renewals of a row.
-BEAT = 5.0
+BEAT = 10.0
 
 #: Seconds after which a row that was not renewed no longer counts.
-STALE_AFTER = timedelta(seconds=20)
+STALE_AFTER = timedelta(seconds=30)
 
 #: Seconds after which such a row is deleted by any other process.
 FORGOTTEN_AFTER = timedelta(minutes=5)

@@ -48,21 +48,30 @@ class Lookout:
         self._process = process
         self._position = position
         self._clock = clock
-        self._rung = False
+        self._rung = self._hinted = False
         self._is_listening = False
         self._interval = FIRST
         self._next_look = clock()
         self._due_at: float | None = None
 
     def ring(self) -> None:
-        """Note that jobs may have been added; on any thread."""
+        """Note that jobs have been added, or something else calls for a search; on any thread."""
         self._rung = True
 
+    def hint(self) -> None:
+        """Note that jobs may have been added, which is worth a look; on any thread."""
+        self._hinted = True
+
     def hear(self) -> None:
-        """Take note of what `ring` told."""
+        """Take note of what was told."""
         if self._rung:
-            self._rung = False
+            self._rung = self._hinted = False
             self.find_more()
+        if self._hinted:
+            self._hinted = False
+            self._position.rewind()
+            if not self.has_more:
+                self._next_look = self._clock()
 
     def find_more(self) -> None:
         """Have the queues searched from their heads."""

@@ -143,10 +143,15 @@ class Shift:
         )
         stack.enter_context(subscribed(store.alias, self._ring))
         if settings.listen:
-            self._lookout.is_told = stack.enter_context(store.listening(self._ring))
+            told = self._ring if store.tells_of_jobs else self._hint
+            self._lookout.is_told = stack.enter_context(store.listening(told))
 
     def _ring(self) -> None:
         self._lookout.ring()
+        self._wake.set()
+
+    def _hint(self) -> None:
+        self._lookout.hint()
         self._wake.set()
 
     # Settle and claim

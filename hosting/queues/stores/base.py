@@ -35,7 +35,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from hosting.queues.stores.duties import Control, Upkeep
@@ -52,6 +52,9 @@ from hosting.queues.stores.values import (
 
 class Store(ABC):
     """Keeps the jobs of one database; see the module's text for what holds for all methods."""
+
+    #: Whether `listening` tells of new jobs only, and not of whatever is written.
+    tells_of_jobs: ClassVar[bool] = True
 
     def __init__(self, alias: str) -> None:
         self.alias = alias

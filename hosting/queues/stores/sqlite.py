@@ -41,6 +41,7 @@ from hosting.queues.stores.values import (
     Exchange,
     Failed,
     JobRecord,
+    Look,
     NewJob,
     Retry,
     Settlement,
@@ -105,6 +106,14 @@ ADD_MANY = f"""
         CASE WHEN %s > [now] THEN 'waiting' ELSE %s END, %s, %s, %s, {DEFAULTS}
     FROM json_each(%s)
 """
+LOOK = f"""
+    SELECT
+        EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues]),
+        (SELECT (julianday(min(due_at)) - julianday([now])) * 86400.0 FROM {JOB}
+            WHERE state = 'waiting' AND backend = %s [queues]),
+        EXISTS (SELECT 1 FROM {JOB} WHERE limit_key <> '' AND state = 'blocked')
+            OR EXISTS (SELECT 1 FROM {JOB} WHERE batch_id IS NOT NULL AND state = 'held')
+"""
 #: The first jobs of one queue, in the order of claims.
 READY = f"""
     SELECT * FROM (
@@ -124,6 +133,8 @@ CLAIM = f"""
 
 class SQLiteStore(GenericStore):
     """Keeps jobs in SQLite."""
+
+    tells_of_jobs = False
 
     def insert(self, jobs: Sequence[NewJob]) -> list[JobRecord]:
         if not self._returns_rows:
@@ -146,6 +157,14 @@ class SQLiteStore(GenericStore):
         if not settlements and not (wanted and self._finds_any(wanted)):
             return Exchange()
         return super().exchange(settlements, wanted)
+
+    def look(self, backend: str, queues: Collection[str] | None) -> Look:
+        chosen = [backend] if queues is None else [backend, *queues]
+        marks = ", ".join(["%s"] * len(queues or ())) or "NULL"
+        condition = "" if queues is None else f"AND queue_name IN ({marks})"
+        statement = LOOK.replace("[queues]", condition).replace("[now]", sqlite_now())
+        [(is_ready, seconds, is_held_up)] = self._fetch(statement, [*chosen, *chosen])
+        return Look(bool(is_ready), seconds, bool(is_held_up))
 
     def queue_names(self, backend: str) -> list[str]:
         return [row[0] for row in self._fetch(QUEUE_NAMES, [backend, backend])]

@@ -98,6 +98,8 @@ class TableUpkeep(Upkeep):
         )
         running = self._tables.jobs.filter(state=JobState.RUNNING)
         lost = running.filter(~Exists(process)).order_by("id")
+        if not lost.exists():  # as nearly always, and this locks nothing
+            return Rescue((), ())
         with self._tables.atomic():
             rows = list(self._tables.skipping_locked(lost)[:BATCH])
             buried = [row for row in rows if _deaths(row) >= MAX_DEATHS]
