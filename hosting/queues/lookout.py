@@ -18,7 +18,7 @@ from hosting.queues.stores.base import Store
 FIRST = 0.025
 
 #: How much later looks may come when the store tells of new jobs.
-TOLD = 8
+TOLD = 16
 
 #: Seconds between looks at what is due, while there is always something ready.
 BUSY = 0.25
