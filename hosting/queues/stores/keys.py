@@ -65,4 +65,5 @@ def write_limits(tables: Tables, jobs: Sequence[NewJob]) -> None:
         values = {"running": rule.running, "count": rule.count, "period": rule.period}
         row = known.get(key)
         if row is None or any(getattr(row, name) != value for name, value in values.items()):
-            rows.update_or_create(key=key, defaults=values)
+            with tables.atomic():  # which on SQLite takes the write lock before anything is read
+                rows.update_or_create(key=key, defaults=values)
