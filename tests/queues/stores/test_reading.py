@@ -1,0 +1,123 @@
+"""What a store tells of its jobs."""
+
+import pytest
+from django.utils import timezone
+
+from hosting.compat import TaskResultStatus
+from hosting.ids import uuid7
+from hosting.queues.stores.base import Store
+from hosting.queues.stores.values import Failed, Look
+from tests.queues.stores.steps import (
+    BROKEN,
+    HOUR,
+    add,
+    add_some,
+    claim,
+    finished,
+    ids,
+    make_due,
+    one_at_a_time,
+    settle,
+)
+
+NOTHING = Look(is_ready=False, seconds_until_due=None, is_blocked=False)
+
+
+def test_get_gives_what_there_is(store: Store) -> None:
+    jobs = {
+        finished(store): TaskResultStatus.SUCCESSFUL,
+        finished(store, Failed(BROKEN)): TaskResultStatus.FAILED,
+        add(store): TaskResultStatus.RUNNING,
+    }
+    claim(store)
+    jobs[add(store)] = TaskResultStatus.READY
+    jobs[add(store, run_after=timezone.now() + HOUR)] = TaskResultStatus.READY
+    jobs[add(store, limit=one_at_a_time())] = TaskResultStatus.READY
+    add(store)
+
+    records = store.get([uuid7(), *jobs])
+
+    assert {job: record.status for job, record in records.items()} == jobs
+    assert store.get([]) == {}
+    assert store.get([uuid7()]) == {}
+
+
+def test_a_look_at_nothing(store: Store) -> None:
+    assert store.look("default", None) == NOTHING
+    assert store.look("default", ["default"]) == NOTHING
+    assert store.look("default", []) == NOTHING
+
+
+def test_a_look_at_what_is_ready(store: Store) -> None:
+    add(store, queue_name="mail")
+    ready = Look(is_ready=True, seconds_until_due=None, is_blocked=False)
+
+    assert store.look("default", None) == ready
+    assert store.look("default", ["news", "mail"]) == ready
+    assert store.look("default", ["news"]) == NOTHING
+    assert store.look("other", None) == NOTHING
+    claim(store)
+    assert store.look("default", None) == NOTHING
+
+
+def test_a_look_at_what_waits(store: Store) -> None:
+    mail = add(store, run_after=timezone.now() + HOUR, queue_name="mail")
+    add(store, run_after=timezone.now() + 2 * HOUR)
+    add(store, run_after=timezone.now() + HOUR / 2, backend="other")
+
+    assert not store.look("default", None).is_ready
+    assert store.look("default", None).seconds_until_due == pytest.approx(3600, abs=60)
+    assert store.look("default", ["default"]).seconds_until_due == pytest.approx(7200, abs=60)
+    assert store.look("default", ["none"]).seconds_until_due is None
+    assert store.look("other", None).seconds_until_due == pytest.approx(1800, abs=60)
+
+    make_due(mail)
+    overdue = store.look("default", ["mail"]).seconds_until_due
+    assert overdue is not None
+    assert overdue <= 0
+    store.upkeep.promote()
+    assert store.look("default", ["mail"]) == Look(True, None, False)
+
+
+def test_a_look_at_what_is_blocked(store: Store) -> None:
+    add_some(store, 2, limit=one_at_a_time(), queue_name="mail")
+    blocked = Look(is_ready=False, seconds_until_due=None, is_blocked=True)
+
+    # Of whatever queue: who ends a job may let one of another go on.
+    assert store.look("default", None) == blocked
+    assert store.look("default", ["default"]) == blocked
+    assert store.look("other", None) == NOTHING
+    store.upkeep.admit()
+    assert store.look("default", None) == Look(True, None, True)
+    settle(store, claim(store)[0])
+    store.upkeep.admit()
+    assert store.look("default", None) == Look(True, None, False)
+
+
+def test_queues_that_have_a_job_that_is_ready(store: Store) -> None:
+    assert store.queue_names("default") == []
+    for queue in ("mail", "default", "mail", "über 100 %"):
+        add(store, queue_name=queue)
+    add(store, queue_name="later", run_after=timezone.now() + HOUR)
+    add(store, queue_name="limited", limit=one_at_a_time())
+    add(store, queue_name="theirs", backend="other")
+
+    assert sorted(store.queue_names("default")) == ["default", "mail", "über 100 %"]
+    assert store.queue_names("other") == ["theirs"]
+    claim(store, queues=["mail"])
+    assert sorted(store.queue_names("default")) == ["default", "über 100 %"]
+
+
+def test_a_worker_finds_what_it_holds(store: Store) -> None:
+    add_some(store, 5)
+    mine = claim(store, limit=3, worker_id="me")
+    yours = claim(store, limit=1, worker_id="you")
+    settle(store, mine[0])
+    store.release([mine[1]], begun=True)
+
+    [held] = store.held_by("me")
+    assert (held.id, held.fence, held.key) == (mine[2].id, mine[2].fence, held.key)
+    assert held.record == mine[2].record
+    assert settle(store, held)
+    assert ids(store.held_by("you")) == ids(yours)
+    assert store.held_by("nobody") == []
