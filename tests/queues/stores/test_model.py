@@ -1,0 +1,295 @@
+"""Any interleaving of calls leaves the tables as a model in plain Python has it.
+
+STORE_EXAMPLES makes a longer and a different run of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from hosting.compat import TaskResultStatus
+from hosting.models import HostProcess, Job, JobResult, Limit, Reservation
+from hosting.queues.stores.base import Store
+from hosting.queues.stores.values import Claim, Failed, LimitRule, Retry, Succeeded
+from tests.queues.stores.model import Expected, Model
+from tests.queues.stores.steps import (
+    BROKEN,
+    HOUR,
+    claim,
+    ids,
+    let_die,
+    let_pass,
+    let_reservations_end,
+    make_due,
+    make_old,
+    new_job,
+    settlement,
+    wanted,
+)
+
+LIMITS = [
+    LimitRule(key="two", running=2),
+    LimitRule(key="rate", count=2, period=20_000.0),
+    LimitRule(key="both", running=1, count=3, period=30_000.0),
+]
+SHARE = 10_000.0  # seconds until either rate allows another
+UNIQUE: list[dict[str, Any]] = [
+    {"unique_key": "u"},
+    {"unique_key": "u", "unique_until_claimed": True},
+    {"unique_key": "period", "unique_period": 3600.0},
+]
+RESULTS = [
+    Succeeded("1"),
+    Failed(BROKEN),
+    Retry(BROKEN, 0),
+    Retry(None, -1),
+    Retry(BROKEN, 3600),
+]
+WORKERS = st.sampled_from("abc")
+SOME = st.integers(0, 9)  # which of what there is, from the latest on
+FEW = st.lists(SOME, min_size=1, max_size=3, unique=True)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Calls the store and the model alike, and compares them after each step."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        for table in (Job, JobResult, Limit, Reservation, HostProcess):
+            table.objects.all().delete()
+        self.store = store
+        self.model = Model()
+        self.claims: list[Claim] = []
+        self.known: list[UUID] = []
+        self.fences: dict[UUID, int] = {}
+        self.final: dict[UUID, Any] = {}
+
+    # Adding and claiming
+
+    @rule(priority=st.integers(-1, 1), hours=st.sampled_from([0, 0, -1, 1]))
+    def enqueue(self, priority: int, hours: int) -> None:
+        self.add(hours, priority=priority)
+
+    @rule(
+        hours=st.sampled_from([0, -1, 1]),
+        unique=st.sampled_from([{}, *UNIQUE]),
+        limit=st.sampled_from([None, *LIMITS]),
+    )
+    def enqueue_with_a_key(self, hours: int, unique: Any, limit: LimitRule | None) -> None:
+        self.add(hours, limit=limit, **unique)
+
+    def add(self, hours: int, **values: Any) -> None:
+        run_after = timezone.now() + hours * HOUR if hours else None
+        job = new_job(run_after=run_after, **values)
+        [record] = self.store.add([job])
+        assert record.id == self.model.add(job, hours > 0)
+        if record.id == job.id:
+            self.known.append(job.id)
+
+    @rule(worker=WORKERS, limit=st.integers(1, 4))
+    def claim(self, worker: str, limit: int) -> None:
+        self.note(claim(self.store, limit, worker_id=worker), worker, limit)
+
+    def note(self, claims: list[Claim], worker: str, limit: int) -> None:
+        assert [(each.id, each.fence) for each in claims] == self.model.claim(worker, limit)
+        for each in claims:
+            assert each.fence > self.fences.get(each.id, 0)
+            self.fences[each.id] = each.fence
+        self.claims += claims
+
+    # Ending attempts, of this claim or of one long gone
+
+    @precondition(lambda self: self.claims)
+    @rule(which=SOME, result=st.sampled_from(RESULTS))
+    def settle(self, which: int, result: Any) -> None:
+        claimed = self.chosen(which)
+        refused = self.store.settle([settlement(claimed, result)]).refused
+        assert (not refused) == self.model.settle(claimed.id, claimed.fence, result)
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        which=FEW,
+        results=st.lists(st.sampled_from(RESULTS), min_size=3, max_size=3),
+        worker=WORKERS,
+        limit=st.integers(1, 3),
+    )
+    def exchange(self, which: list[int], results: list[Any], worker: str, limit: int) -> None:
+        chosen = {self.chosen(each).id: self.chosen(each) for each in which}
+        pairs = list(zip(chosen.values(), results, strict=False))
+        done = self.store.exchange(
+            [settlement(*pair) for pair in pairs], wanted(limit, worker_id=worker)
+        )
+        refused = {c.id for c, result in pairs if not self.model.settle(c.id, c.fence, result)}
+        assert done.refused == refused
+        self.note(list(done.claims), worker, limit)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=SOME, begun=st.booleans())
+    def release(self, which: int, begun: bool) -> None:
+        claimed = self.chosen(which)
+        accepted = self.store.release([claimed], begun=begun)
+        assert bool(accepted) == self.model.release(claimed.id, claimed.fence, begun)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=SOME)
+    def begin(self, which: int) -> None:
+        claimed = self.chosen(which)
+        accepted = self.store.upkeep.begin(claimed.id, claimed.fence)
+        assert accepted == self.model.begin(claimed.id, claimed.fence)
+
+    def chosen(self, which: int) -> Claim:
+        return self.claims[-1 - which % len(self.claims)]
+
+    # Processes
+
+    @rule(worker=WORKERS)
+    def renew(self, worker: str) -> None:
+        self.store.upkeep.renew(worker, 3600)
+        self.model.alive.add(worker)
+
+    @precondition(lambda self: self.model.alive)
+    @rule(retires=st.booleans())
+    def end_a_process(self, retires: bool) -> None:
+        worker = min(self.model.alive)
+        self.store.upkeep.retire(worker) if retires else let_die(worker)
+        self.model.alive.remove(worker)
+
+    @rule()
+    def rescue(self) -> None:
+        rescue = self.store.upkeep.rescue()
+        assert (set(rescue.given_back), set(rescue.buried)) == self.model.rescue()
+
+    # Time and limits
+
+    @precondition(lambda self: self.model.of("waiting"))
+    @rule(which=SOME)
+    def let_time_come(self, which: int) -> None:
+        waiting = self.model.of("waiting")
+        each = waiting[which % len(waiting)]
+        make_due(each.id)
+        each.is_due, each.due_at = True, None
+
+    @rule()
+    def promote(self) -> None:
+        assert self.store.upkeep.promote() == self.model.promote()
+
+    @rule()
+    def admit(self) -> None:
+        assert self.store.upkeep.admit()[0] == self.model.admit()
+
+    @precondition(lambda self: any(self.model.spent.get(key) for key in ("rate", "both")))
+    @rule()
+    def let_time_pass_for_rates(self) -> None:
+        for key in ("rate", "both"):
+            if self.model.spent.get(key):
+                let_pass(SHARE, key)
+                self.model.spent[key] -= 1
+
+    @precondition(lambda self: self.model.reserved)
+    @rule()
+    def let_reservations_end(self) -> None:
+        let_reservations_end()
+        self.model.reserved.clear()
+
+    # Results and control
+
+    @precondition(lambda self: self.model.results)
+    @rule(which=SOME, status=st.sampled_from(["SUCCESSFUL", "FAILED"]))
+    def prune(self, which: int, status: str) -> None:
+        chosen = list(self.model.results)[-1 - which % len(self.model.results)]
+        make_old(chosen, timedelta(hours=2))
+        self.model.results[chosen].is_old = True
+        self.final.pop(chosen)
+        deleted = self.store.upkeep.prune("default", {TaskResultStatus(status): 3600.0})
+        assert deleted == self.model.prune(status)
+
+    @precondition(lambda self: self.known)
+    @rule(which=FEW, what=st.sampled_from(["cancel", "retry", "retry", "discard"]))
+    def control(self, which: list[int], what: str) -> None:
+        chosen = [self.known[-1 - each % len(self.known)] for each in which]
+        changed = getattr(self.store.control, what)(chosen)
+        assert changed == getattr(self.model, what)(chosen)
+        for job in changed if what != "cancel" else ():
+            self.final.pop(job, None)
+
+    # What holds at any time
+
+    @invariant()
+    def every_job_is_as_it_should_be(self) -> None:
+        rows = {row.id: row for row in Job.objects.all()}
+        assert rows.keys() == self.model.jobs.keys()
+        for job, row in rows.items():
+            check(row, self.model.jobs[job])
+        keys = [row.unique_key for row in rows.values() if row.unique_key]
+        assert len(keys) == len(set(keys))
+        for limit in LIMITS:
+            taken = [r for r in rows.values() if r.limit_key == limit.key]
+            taken = [r for r in taken if r.state in ("ready", "running")]
+            assert limit.running is None or len(taken) <= limit.running
+
+    @invariant()
+    def results_never_change(self) -> None:
+        rows = {row["id"]: row for row in JobResult.objects.values()}
+        assert rows.keys() == self.model.results.keys()
+        for job, row in rows.items():
+            assert row == self.final.setdefault(job, row)
+            check_kept(row, self.model.results[job])
+            assert row["status"] == self.model.results[job].state
+
+    @invariant()
+    def each_worker_finds_what_it_holds(self) -> None:
+        for worker in "abc"[: len(self.claims) % 4]:  # not all of them each time
+            held = {e.id for e in self.model.of("running") if e.claimed_by == worker}
+            assert set(ids(self.store.held_by(worker))) == held
+
+
+def check(row: Job, expected: Expected) -> None:
+    for name in (
+        *("state", "fence", "claimed_by", "failures", "deaths", "begun_fence"),
+        *("cancel_requested", "unique_key", "limit_key", "rank"),
+    ):
+        assert getattr(row, name) == getattr(expected, name), name
+    if expected.due_at is None:
+        if expected.is_due and (expected.fence or expected.errors):
+            # Two moments of SQLite may or may not be the same, and the same steps must do the same.
+            make_due(row.id)
+            row.refresh_from_db()
+        expected.due_at = row.due_at
+    assert row.due_at == expected.due_at
+    check_kept(vars(row), expected)
+
+
+def check_kept(row: dict[str, Any], expected: Expected) -> None:
+    assert row["fence"] == expected.fence
+    assert len(json.loads(row["errors"])) == expected.errors
+    assert len(json.loads(row["worker_ids"])) == expected.attempts
+    assert (row["started_at"] is not None) >= (expected.attempts > 0)
+
+
+def test_any_order_of_calls(store: Store) -> None:
+    run_state_machine_as_test(
+        lambda: AnyOrder(store),
+        settings=settings(
+            max_examples=int(os.environ.get("STORE_EXAMPLES", 40)),
+            stateful_step_count=30,
+            derandomize="STORE_EXAMPLES" not in os.environ,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
