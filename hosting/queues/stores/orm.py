@@ -89,8 +89,14 @@ class GenericStore(Tables, Store):
         return Look(
             is_ready=self._in(JobState.READY, backend, queues).exists(),
             seconds_until_due=_seconds(waiting),
-            is_held_up=self.jobs.filter(state__in=(JobState.BLOCKED, JobState.HELD)).exists(),
+            is_held_up=self._is_held_up(backend),
         )
+
+    def _is_held_up(self, backend: str) -> bool:
+        # Said for the indexes: what is blocked has a limit, and what is held a batch.
+        blocked = self._in(JobState.BLOCKED, backend, None).exclude(limit_key="")
+        held = self._in(JobState.HELD, backend, None).filter(batch_id__isnull=False)
+        return blocked.exists() or held.exists()
 
     def queue_names(self, backend: str) -> list[str]:
         ready = self.jobs.filter(state=JobState.READY, backend=backend)

@@ -40,7 +40,7 @@ class TableUpkeep(Upkeep):
             return jobs.filter(id__in=ids, state=JobState.WAITING).update(state=state)
 
     def admit(self) -> tuple[int, float | None]:
-        blocked = self._tables.jobs.filter(state=JobState.BLOCKED)
+        blocked = self._tables.jobs.filter(state=JobState.BLOCKED).exclude(limit_key="")
         keys = list(blocked.order_by().values_list("limit_key", flat=True).distinct()[:BATCH])
         admitted, waits = 0, []
         for key in keys:
@@ -67,12 +67,12 @@ class TableUpkeep(Upkeep):
     def release_held(self) -> int:
         jobs = self._tables.jobs
         others = jobs.filter(batch_id=OuterRef("batch_id")).exclude(state=JobState.HELD)
-        free = jobs.filter(~Exists(others), state=JobState.HELD).order_by("id")
+        held = jobs.filter(state=JobState.HELD, batch_id__isnull=False)
+        free = held.filter(~Exists(others)).order_by("id")
         with self._tables.atomic():
             ids = [row.id for row in self._tables.skipping_locked(free)[:BATCH]]
             # It may have to wait for its time and its limit too.
-            held = jobs.filter(id__in=ids, state=JobState.HELD)
-            return held.update(state=JobState.WAITING) if ids else 0
+            return held.filter(id__in=ids).update(state=JobState.WAITING) if ids else 0
 
     # Processes
 
@@ -97,7 +97,8 @@ class TableUpkeep(Upkeep):
             id=OuterRef("claimed_by"), alive_until__gt=DatabaseNow()
         )
         running = self._tables.jobs.filter(state=JobState.RUNNING)
-        lost = running.filter(~Exists(process)).order_by("id")
+        # In the order of the index of what runs, as in any other SQLite reads all jobs there are.
+        lost = running.filter(~Exists(process)).order_by("claimed_by", "id")
         if not lost.exists():  # as nearly always, and this locks nothing
             return Rescue((), ())
         with self._tables.atomic():

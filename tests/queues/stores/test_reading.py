@@ -1,6 +1,8 @@
 """What a store tells of its jobs."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hosting.compat import TaskResultStatus
@@ -121,3 +123,30 @@ def test_a_worker_finds_what_it_holds(store: Store) -> None:
     assert settle(store, held)
     assert ids(store.held_by("you")) == ids(yours)
     assert store.held_by("nobody") == []
+
+
+def test_nothing_that_is_done_now_and_then_reads_all_jobs(store: Store) -> None:
+    """On SQLite, where a search that no index serves is a search of a million rows."""
+    if connection.vendor != "sqlite":
+        pytest.skip("Other databases plan by what their tables hold.")
+    add_some(store, 3)
+    add(store, run_after=timezone.now() + HOUR)
+    claim(store, limit=1)
+
+    with CaptureQueriesContext(connection) as queries:
+        store.look("default", None)
+        store.look("default", ["default"])
+        store.upkeep.promote()
+        store.upkeep.admit()
+        store.upkeep.rescue()
+        store.control.asked_to_end("w")
+
+    reads = [each["sql"] for each in queries if each["sql"].startswith("SELECT")]
+    assert len(reads) >= 9
+    for sql in reads:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            plan = [row[3] for row in cursor.fetchall()]
+        assert not any(step.startswith("SCAN") and "INDEX hosting_" not in step for step in plan), (
+            f"{plan} of {sql}"
+        )
