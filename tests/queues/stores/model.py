@@ -7,14 +7,17 @@ order of a set, as what is tried next depends on what is there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from hosting.models import Job
 from hosting.queues.stores.duties import MAX_DEATHS
 from hosting.queues.stores.values import Failed, LimitRule, NewJob, Result, Retry, Succeeded
+from tests.queues.stores.steps import make_due
 
 
 @dataclass(kw_only=True)
@@ -212,3 +215,28 @@ class Model:
 
     def _end(self, each: Expected) -> None:
         self.results[each.id] = self.jobs.pop(each.id)
+
+
+def check(row: Job, expected: Expected) -> None:
+    """See that a job's row is as it should be."""
+    for name in (
+        *("state", "fence", "claimed_by", "failures", "deaths", "begun_fence"),
+        *("cancel_requested", "unique_key", "limit_key", "rank"),
+    ):
+        assert getattr(row, name) == getattr(expected, name), name
+    if expected.due_at is None:
+        if expected.is_due and (expected.fence or expected.errors):
+            # Two moments of SQLite may or may not be the same, and the same steps must do the same.
+            make_due(row.id)
+            row.refresh_from_db()
+        expected.due_at = row.due_at
+    assert row.due_at == expected.due_at
+    check_kept(vars(row), expected)
+
+
+def check_kept(row: dict[str, Any], expected: Expected) -> None:
+    """See that the row of a job or of a result tells of all attempts."""
+    assert row["fence"] == expected.fence
+    assert len(json.loads(row["errors"])) == expected.errors
+    assert len(json.loads(row["worker_ids"])) == expected.attempts
+    assert (row["started_at"] is not None) >= (expected.attempts > 0)
