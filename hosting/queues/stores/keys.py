@@ -39,18 +39,23 @@ def _add_only(tables: Tables, job: NewJob, insert: Insert) -> JobRecord:
 
 
 def _add_reserved(tables: Tables, job: NewJob, insert: Insert) -> JobRecord:
-    rows = tables.reservations
+    rows = tables.reservations.filter(key=job.unique_key)
     until = ago(timedelta(seconds=-(job.unique_period or 0)))
     mine = {"job_id": job.id, "until": until}
-    if not rows.filter(key=job.unique_key, until__lte=DatabaseNow()).update(**mine):
+    while not rows.filter(until__lte=DatabaseNow()).update(**mine):
         try:
             with tables.atomic():
                 rows.create(key=job.unique_key or "", **mine)
+            break
         except IntegrityError:
-            holder = rows.get(key=job.unique_key).job_id
+            holder = rows.values_list("job_id", flat=True).first()
+            if holder is None:  # it was free, and is deleted
+                continue
             if found := tables.get([holder]).get(holder):
                 return found
-            rows.filter(key=job.unique_key).update(**mine)  # its result was pruned meanwhile
+            # Its result is not there any more; of many who see that, one takes the key.
+            if rows.filter(job_id=holder).update(**mine):
+                break
     return insert([job])[0]
 
 
