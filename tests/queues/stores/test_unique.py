@@ -167,6 +167,18 @@ def test_many_at_once_after_the_time_is_over(
     assert Job.objects.count() == 1
 
 
+def test_many_at_once_once_nothing_is_known_of_its_job(
+    store: Store, in_threads: Callable[..., list[Any]]
+) -> None:
+    for _ in range(3):
+        store.control.discard([finished(store, **FOR_A_TIME)])
+
+        added = in_threads(*[lambda: add(store, **FOR_A_TIME)] * 6)
+
+        assert len(set(added)) == 1
+        store.control.discard(added)
+
+
 @pytest.mark.parametrize("unique", [UNTIL_CLAIMED, UNTIL_FINISHED])
 def test_a_cancelled_job_leaves_its_key(store: Store, unique: dict[str, Any]) -> None:
     job = add(store, **unique)
