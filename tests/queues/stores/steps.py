@@ -6,7 +6,7 @@ the row that waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -167,6 +167,17 @@ def let_pass(seconds: float, key: str = "k") -> None:
 
 def is_about(moment: datetime, other: datetime) -> bool:
     return abs(moment - other) < timedelta(minutes=1)
+
+
+def at_once(function: Callable[[], Any]) -> Callable[[], Any]:
+    """The function, which fails if it has to wait for what another transaction holds."""
+
+    def call() -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        return function()
+
+    return call
 
 
 def can_skip_locked() -> bool:

@@ -15,6 +15,7 @@ from tests.queues.stores.steps import (
     HOUR,
     add,
     add_some,
+    at_once,
     can_skip_locked,
     claim,
     claim_one,
@@ -171,7 +172,7 @@ def test_a_job_that_another_transaction_holds_is_passed_over(
 
     with transaction.atomic():
         Job.objects.select_for_update().get(id=held)
-        assert [ids(claims) for claims in in_threads(lambda: claim(store))] == [[free]]
+        assert [ids(claims) for claims in in_threads(at_once(lambda: claim(store)))] == [[free]]
     assert ids(claim(store)) == [held]
 
 

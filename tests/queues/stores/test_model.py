@@ -59,7 +59,7 @@ RESULTS = [
     Retry(None, -1),
     Retry(BROKEN, 3600),
 ]
-WORKERS = st.sampled_from("abc")
+WORKERS = st.sampled_from("abcd")  # of which d never says that it lives
 SOME = st.integers(0, 9)  # which of what there is, from the latest on
 FEW = st.lists(SOME, min_size=1, max_size=3, unique=True)
 
@@ -77,6 +77,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.known: list[UUID] = []
         self.fences: dict[UUID, int] = {}
         self.final: dict[UUID, Any] = {}
+        for worker in "abc":
+            self.renew(worker)
 
     # Adding and claiming
 
@@ -86,11 +88,16 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(
         hours=st.sampled_from([0, -1, 1]),
-        unique=st.sampled_from([{}, *UNIQUE]),
+        unique=st.sampled_from(UNIQUE),
         limit=st.sampled_from([None, *LIMITS]),
     )
     def enqueue_with_a_key(self, hours: int, unique: Any, limit: LimitRule | None) -> None:
         self.add(hours, limit=limit, **unique)
+
+    @rule(hours=st.sampled_from([0, 0, -1, 1]), limit=st.sampled_from(LIMITS))
+    def enqueue_with_a_limit(self, hours: int, limit: LimitRule) -> None:
+        for _ in range(2):
+            self.add(hours, limit=limit)
 
     def add(self, hours: int, **values: Any) -> None:
         run_after = timezone.now() + hours * HOUR if hours else None
@@ -177,17 +184,19 @@ class AnyOrder(RuleBasedStateMachine):
 
     # Processes
 
-    @rule(worker=WORKERS)
+    @rule(worker=st.sampled_from("abc"))
     def renew(self, worker: str) -> None:
         self.store.upkeep.renew(worker, 3600)
         self.model.alive.add(worker)
 
     @precondition(lambda self: self.model.alive)
-    @rule(retires=st.booleans())
-    def end_a_process(self, retires: bool) -> None:
-        worker = min(self.model.alive)
+    @rule(which=SOME, retires=st.booleans(), rescues=st.booleans())
+    def end_a_process(self, which: int, retires: bool, rescues: bool) -> None:
+        worker = sorted(self.model.alive)[which % len(self.model.alive)]
         self.store.upkeep.retire(worker) if retires else let_die(worker)
         self.model.alive.remove(worker)
+        if rescues:
+            self.rescue()
 
     @rule()
     def rescue(self) -> None:
@@ -272,7 +281,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def each_worker_finds_what_it_holds(self) -> None:
-        for worker in "abc"[: len(self.claims) % 4]:  # not all of them each time
+        for worker in "abcd"[: len(self.claims) % 5]:  # not all of them each time
             held = {e.id for e in self.model.of("running") if e.claimed_by == worker}
             assert set(ids(self.store.held_by(worker))) == held
 

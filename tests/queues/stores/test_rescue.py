@@ -17,6 +17,7 @@ from tests.queues.stores.steps import (
     RUNNING,
     add,
     add_some,
+    at_once,
     can_skip_locked,
     claim,
     claim_one,
@@ -239,7 +240,7 @@ def test_a_job_that_another_transaction_holds_is_left_for_later(
 
     with transaction.atomic():
         Job.objects.select_for_update().get(id=held)
-        assert in_threads(store.upkeep.rescue) == [Rescue((free,), ())]
+        assert in_threads(at_once(store.upkeep.rescue)) == [Rescue((free,), ())]
     assert state_of(held) == RUNNING
 
 

@@ -20,6 +20,7 @@ from tests.queues.stores.steps import (
     WAITING,
     add,
     add_some,
+    at_once,
     can_skip_locked,
     claim,
     claim_one,
@@ -77,7 +78,7 @@ def test_what_another_transaction_holds_waits_on(
 
     with transaction.atomic():
         Job.objects.select_for_update().get(id=held)
-        assert in_threads(store.upkeep.promote) == [1]
+        assert in_threads(at_once(store.upkeep.promote)) == [1]
     assert states([held, free]) == [WAITING, READY]
 
 
