@@ -52,13 +52,8 @@ UNIQUE: list[dict[str, Any]] = [
     {"unique_key": "u", "unique_until_claimed": True},
     {"unique_key": "period", "unique_period": 3600.0},
 ]
-RESULTS = [
-    Succeeded("1"),
-    Failed(BROKEN),
-    Retry(BROKEN, 0),
-    Retry(None, -1),
-    Retry(BROKEN, 3600),
-]
+RETRIES = [Retry(BROKEN, 0), Retry(None, -1), Retry(BROKEN, 3600)]
+RESULTS = [Succeeded("1"), Succeeded("2"), Failed(BROKEN), *RETRIES]
 WORKERS = st.sampled_from("abcd")  # of which d never says that it lives
 SOME = st.integers(0, 9)  # which of what there is, from the latest on
 FEW = st.lists(SOME, min_size=1, max_size=3, unique=True)
@@ -79,6 +74,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.final: dict[UUID, Any] = {}
         for worker in "abc":
             self.renew(worker)
+            self.add(0)
 
     # Adding and claiming
 
@@ -107,6 +103,7 @@ class AnyOrder(RuleBasedStateMachine):
         if record.id == job.id:
             self.known.append(job.id)
 
+    @precondition(lambda self: self.model.of("ready"))
     @rule(worker=WORKERS, limit=st.integers(1, 4))
     def claim(self, worker: str, limit: int) -> None:
         self.note(claim(self.store, limit, worker_id=worker), worker, limit)
@@ -147,7 +144,6 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.late)
     @rule(which=SOME, result=st.sampled_from(RESULTS), worker=WORKERS)
     def settle_late(self, which: int, result: Any, worker: str) -> None:
-        """Come back when another holds the job."""
         late = self.late[which % len(self.late)]
         done = self.store.exchange([settlement(late, result)], wanted(1, worker_id=worker))
         assert done.refused == {late.id}
@@ -158,11 +154,10 @@ class AnyOrder(RuleBasedStateMachine):
         running = {each.id: each.fence for each in self.model.of("running")}
         return [each for each in self.claims if running.get(each.id, each.fence) != each.fence]
 
+    @precondition(lambda self: self.claims)
     @rule(worker=WORKERS)
     def take_over(self, worker: str) -> None:
-        """Give back what was claimed last, and claim it for another."""
-        if self.claims:
-            self.release(0, begun=True)
+        self.release(0, begun=True)
         self.claim(worker, 3)
 
     @precondition(lambda self: self.claims)
@@ -180,7 +175,11 @@ class AnyOrder(RuleBasedStateMachine):
         assert accepted == self.model.begin(claimed.id, claimed.fence)
 
     def chosen(self, which: int) -> Claim:
-        return self.claims[-1 - which % len(self.claims)]
+        """Mostly a claim that is good, and else any there has been."""
+        running = {(each.id, each.fence) for each in self.model.of("running")}
+        good = [each for each in self.claims if (each.id, each.fence) in running]
+        pool = good if good and which < 7 else self.claims
+        return pool[-1 - which % len(pool)]
 
     # Processes
 
