@@ -163,7 +163,7 @@ def test_time_and_limits_are_looked_after_while_there_is_always_something_ready(
     assert state_of(waiting) == READY
 
 
-def test_what_is_blocked_goes_on_when_there_is_room(watch: Watch) -> None:
+def test_what_is_held_up_goes_on_when_there_is_room(watch: Watch) -> None:
     first, second = add_some(watch.store, 2, limit=one_at_a_time())
     watch.end_of_search()
     assert states([first, second]) == [READY, BLOCKED]

@@ -28,7 +28,7 @@ class Clock:
 
 def claim_of(queue: str, key: Key) -> Claim:
     rest = ("tests.queues.tasks.add", "[]", "{}", "", "", 0, 0)
-    return Claim(key[2], 1, queue, key, rest, False, lambda: NotImplemented)
+    return Claim(key[2], 1, queue, key, rest, False, None, lambda _: NotImplemented)
 
 
 @dataclass

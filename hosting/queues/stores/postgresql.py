@@ -178,10 +178,10 @@ LOOK = f"""
         EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues]),
         (SELECT {seconds(f"min(due_at) - {NOW}")} FROM {JOB}
             WHERE state = 'waiting' AND backend = %s [queues]),
-        EXISTS (SELECT 1 FROM {JOB} WHERE limit_key <> '' AND state = 'blocked' AND backend = %s)
-            OR EXISTS (
-                SELECT 1 FROM {JOB}
-                WHERE batch_id IS NOT NULL AND state = 'held' AND backend = %s)
+        EXISTS (SELECT 1 FROM {JOB}
+            WHERE NOT (limit_key = '') AND state = 'blocked' AND backend = %s)
+        OR EXISTS (SELECT 1 FROM {JOB}
+            WHERE batch_id IS NOT NULL AND state = 'held' AND backend = %s)
 """
 #: What comes before every key.
 START = (-32768, float("-inf"), UUID(int=0))
@@ -228,7 +228,9 @@ class PostgreSQLStore(GenericStore):
     def look(self, backend: str, queues: Collection[str] | None) -> Look:
         chosen = [backend] if queues is None else [backend, list(queues)]
         condition = "" if queues is None else "AND queue_name = ANY(%s)"
-        [row] = self._fetch(LOOK.replace("[queues]", condition), [*chosen, *chosen, backend, backend])
+        [row] = self._fetch(
+            LOOK.replace("[queues]", condition), [*chosen, *chosen, backend, backend]
+        )
         return Look(*row)
 
     def queue_names(self, backend: str) -> list[str]:

@@ -111,10 +111,10 @@ LOOK = f"""
         EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues]),
         (SELECT (julianday(min(due_at)) - julianday([now])) * 86400.0 FROM {JOB}
             WHERE state = 'waiting' AND backend = %s [queues]),
-        EXISTS (SELECT 1 FROM {JOB} WHERE limit_key <> '' AND state = 'blocked' AND backend = %s)
-            OR EXISTS (
-                SELECT 1 FROM {JOB}
-                WHERE batch_id IS NOT NULL AND state = 'held' AND backend = %s)
+        EXISTS (SELECT 1 FROM {JOB}
+            WHERE NOT (limit_key = '') AND state = 'blocked' AND backend = %s)
+        OR EXISTS (SELECT 1 FROM {JOB}
+            WHERE batch_id IS NOT NULL AND state = 'held' AND backend = %s)
 """
 #: The first jobs of one queue, in the order of claims.
 READY = f"""
@@ -165,7 +165,9 @@ class SQLiteStore(GenericStore):
         marks = ", ".join(["%s"] * len(queues or ())) or "NULL"
         condition = "" if queues is None else f"AND queue_name IN ({marks})"
         statement = LOOK.replace("[queues]", condition).replace("[now]", sqlite_now())
-        [(is_ready, seconds, is_held_up)] = self._fetch(statement, [*chosen, *chosen, backend, backend])
+        [(is_ready, seconds, is_held_up)] = self._fetch(
+            statement, [*chosen, *chosen, backend, backend]
+        )
         return Look(bool(is_ready), seconds, bool(is_held_up))
 
     def queue_names(self, backend: str) -> list[str]:

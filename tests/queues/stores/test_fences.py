@@ -1,7 +1,6 @@
 """A claim is for one attempt: who comes back after it was given to another changes nothing."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,8 +74,8 @@ def test_a_fence_of_the_future_is_refused(store: Store, result: Any) -> None:
     early = Settlement(job, claimed.fence + 1, result)
 
     assert store.settle([early]).refused == {job}
-    assert store.settle([replace(early, id=uuid7())]).refused
-    assert store.settle([replace(early, fence=0)]).refused == {job}
+    assert store.settle([early._replace(id=uuid7())]).refused
+    assert store.settle([early._replace(fence=0)]).refused == {job}
     assert settle(store, claimed)
 
 

@@ -22,7 +22,7 @@ from tests.queues.stores.steps import (
     settle,
 )
 
-NOTHING = Look(is_ready=False, seconds_until_due=None, is_blocked=False)
+NOTHING = Look(is_ready=False, seconds_until_due=None, is_held_up=False)
 
 
 def test_get_gives_what_there_is(store: Store) -> None:
@@ -52,7 +52,7 @@ def test_a_look_at_nothing(store: Store) -> None:
 
 def test_a_look_at_what_is_ready(store: Store) -> None:
     add(store, queue_name="mail")
-    ready = Look(is_ready=True, seconds_until_due=None, is_blocked=False)
+    ready = Look(is_ready=True, seconds_until_due=None, is_held_up=False)
 
     assert store.look("default", None) == ready
     assert store.look("default", ["news", "mail"]) == ready
@@ -81,9 +81,9 @@ def test_a_look_at_what_waits(store: Store) -> None:
     assert store.look("default", ["mail"]) == Look(True, None, False)
 
 
-def test_a_look_at_what_is_blocked(store: Store) -> None:
+def test_a_look_at_what_is_held_up(store: Store) -> None:
     add_some(store, 2, limit=one_at_a_time(), queue_name="mail")
-    blocked = Look(is_ready=False, seconds_until_due=None, is_blocked=True)
+    blocked = Look(is_ready=False, seconds_until_due=None, is_held_up=True)
 
     # Of whatever queue: who ends a job may let one of another go on.
     assert store.look("default", None) == blocked
@@ -141,12 +141,11 @@ def test_nothing_that_is_done_now_and_then_reads_all_jobs(store: Store) -> None:
         store.upkeep.rescue()
         store.control.asked_to_end("w")
 
-    reads = [each["sql"] for each in queries if each["sql"].startswith("SELECT")]
-    assert len(reads) >= 9
+    reads = [each["sql"] for each in queries if each["sql"].lstrip().startswith("SELECT")]
+    assert len(reads) >= 6
     for sql in reads:
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
             plan = [row[3] for row in cursor.fetchall()]
-        assert not any(step.startswith("SCAN") and "INDEX hosting_" not in step for step in plan), (
-            f"{plan} of {sql}"
-        )
+        scans = [step for step in plan if step.startswith("SCAN") and "CONSTANT" not in step]
+        assert all("INDEX hosting_" in step for step in scans), f"{plan} of {sql}"
