@@ -1,0 +1,18 @@
+"""How many jobs and faults: `make test-faults` has a few, `make soak` has them all."""
+
+import os
+
+JOBS = int(os.environ.get("FAULTS_JOBS", "6000"))
+KILLS = int(os.environ.get("FAULTS_KILLS", "8"))
+SEED = int(os.environ.get("FAULTS_SEED", "1"))
+
+#: Seconds in which a process has to renew its claims.
+DEAD_AFTER = float(os.environ.get("FAULTS_DEAD_AFTER", "3"))
+
+#: Seconds in which this many jobs and faults are over on a slow machine.
+LONG = 90.0 + JOBS / 100 + KILLS * 10
+
+
+def share(part: float) -> int:
+    """This part of the jobs."""
+    return max(1, int(JOBS * part))
