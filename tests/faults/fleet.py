@@ -85,7 +85,8 @@ class Fleet:
     def start_one(self, **env: str) -> ManagedProcess:
         """Start a worker, and wait until it is one of the fleet."""
         [worker] = self.start(1, **env)
-        self.wait_until(lambda: self.is_present(worker), "the worker is present")
+        self.wait_until(lambda: self.is_present(worker) or not worker.is_running, "it is present")
+        assert worker.is_running, worker.output
         return worker
 
     def enqueueing(self, task: str, count: int, *options: str, **env: str) -> ManagedProcess:

@@ -16,20 +16,25 @@ def shift_clock(seconds: float) -> None:
     """Have this process believe that it is so many seconds later."""
     real_time, real_time_ns, real_datetime = time.time, time.time_ns, datetime.datetime
 
-    class ShiftedDatetime(real_datetime):  # type: ignore[misc,valid-type]
+    class Posing(type):
+        """Every datetime is one of the class that takes its place."""
+
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, real_datetime)
+
+    class ShiftedDatetime(real_datetime, metaclass=Posing):
+        __slots__ = ()
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            return real_datetime(*args, **kwargs)
+
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             return real_datetime.now(tz) + datetime.timedelta(seconds=seconds)
 
-        @classmethod
-        def utcnow(cls) -> Any:
-            return real_datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(
-                seconds=seconds
-            )
-
     time.time = lambda: real_time() + seconds
     time.time_ns = lambda: real_time_ns() + int(seconds * 1e9)
-    datetime.datetime = ShiftedDatetime  # type: ignore[misc]
+    datetime.datetime = ShiftedDatetime
 
 
 def lose_patience(seconds: float) -> None:
