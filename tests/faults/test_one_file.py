@@ -4,18 +4,20 @@ import pytest
 
 from tests.faults.conftest import Stopwatch
 from tests.faults.fleet import Fleet, report
-from tests.faults.scale import LONG, share
-from tests.processes import Project
+from tests.faults.scale import LONG, ON_SQLITE, share
 
-pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(2 * LONG)]
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.faults,
+    pytest.mark.timeout(2 * LONG),
+    pytest.mark.skipif(not ON_SQLITE, reason="is about SQLite"),
+]
 
 PRODUCERS, WORKERS = 8, 4
 
 
-def test_nobody_is_locked_out(project: Project, stopwatch: Stopwatch) -> None:
-    if not project.database_url.startswith("sqlite:"):
-        pytest.skip("is about SQLite")
-    fleet, each = Fleet(project), share(0.02)
+def test_nobody_is_locked_out(fleet: Fleet, stopwatch: Stopwatch) -> None:
+    each = share(0.02)
     fleet.start(WORKERS)
     producers = [
         fleet.enqueueing("note", each, f"--batch={1 if one_by_one else 50}")
