@@ -31,6 +31,23 @@ def deadline(connection: Any, seconds: float, hang_up: HangUp) -> Iterator[None]
         running.is_over = True
 
 
+def connect_within(wrapper: Any, seconds: float) -> None:
+    """Connect to PostgreSQL, which cannot be hung up before it is connected.
+
+    The driver takes its time limit in whole seconds, 2 or more. A pool has its own.
+    """
+    settings = wrapper.settings_dict
+    options = settings["OPTIONS"]
+    if wrapper.connection is None and not options.get("pool"):
+        limit = min(max(2, int(seconds)), int(options.get("connect_timeout") or seconds + 2))
+        limited = {**options, "connect_timeout": limit}
+        wrapper.settings_dict = {**settings, "OPTIONS": limited}
+    try:
+        wrapper.ensure_connection()
+    finally:
+        wrapper.settings_dict = settings
+
+
 def shut_socket(connection: Any) -> None:
     """End a psycopg connection under the hands of the thread that waits for it."""
     with suppress(Exception), socket.socket(fileno=os.dup(connection.pgconn.socket)) as copy:

@@ -15,7 +15,7 @@ from django.db import connections
 
 from hosting.backoff import Backoff
 from hosting.cancellation import CancellationToken
-from hosting.queues.stores.deadline import deadline, shut_socket
+from hosting.queues.stores.deadline import connect_within, deadline, shut_socket
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
@@ -84,8 +84,10 @@ class Listener:
         return bool(told)
 
     def _execute(self, statement: str) -> None:
-        with deadline(self._wrapper, PATIENCE, shut_socket), self._wrapper.cursor() as cursor:
-            cursor.execute(statement)
+        with deadline(self._wrapper, PATIENCE, shut_socket):
+            connect_within(self._wrapper, PATIENCE)
+            with self._wrapper.cursor() as cursor:
+                cursor.execute(statement)
 
 
 def _apart(alias: str) -> Any:

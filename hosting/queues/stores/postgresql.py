@@ -10,8 +10,8 @@ a tenth of what a datetime does, and become datetimes for those who ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from uuid import UUID
 from django.conf import settings
 
 from hosting.queues.stores.codec import encode_error
-from hosting.queues.stores.deadline import deadline, shut_socket
+from hosting.queues.stores.deadline import connect_within, deadline, shut_socket
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.listener import CHANNEL, Listener
 from hosting.queues.stores.new import initial_state, record_of_new
@@ -247,8 +247,12 @@ class PostgreSQLStore(GenericStore):
     def sever(self, connection: Any) -> None:
         shut_socket(connection)
 
-    def deadline(self, seconds: float) -> AbstractContextManager[None]:
-        return deadline(self.connection, seconds, shut_socket)
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        connection = self.connection
+        with deadline(connection, seconds, shut_socket):
+            connect_within(connection, seconds)
+            yield
 
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         return Listener(self.alias, ring)
