@@ -30,7 +30,7 @@ from hosting.queues.outage import DATABASE_TROUBLE, Outage
 from hosting.queues.outcomes import Outcome
 from hosting.queues.position import Position
 from hosting.queues.presence import Presence, present
-from hosting.queues.settling import LINGER, Settler, Tally
+from hosting.queues.settling import LINGER, PATIENCE, Settler, Tally
 from hosting.queues.stores.values import Claim, Wanted
 from hosting.queues.wakeup import subscribed, wake
 from hosting.queues.workshop import Workshop
@@ -160,14 +160,8 @@ class Shift:
         """Do once what there is to do; seconds until there is more, unless something happens."""
         self._lookout.hear()
         try:
-            if self._outage.has_begun:
-                self._release_strays()
-            limit = self._wanted()
-            if limit or self._is_time_to_settle():
-                self._exchange(limit)
-            self._give_back()
-            self._workshop.attend()
-            self._lookout.look()
+            with self._store.deadline(PATIENCE):
+                self._serve()
         except DATABASE_TROUBLE as error:
             self._lookout.ring()
             stopping.wait(self._outage.note(error))
@@ -175,6 +169,16 @@ class Shift:
         self._outage.end()
         self._duty.ready()
         return self._pause()
+
+    def _serve(self) -> None:
+        if self._outage.has_begun:
+            self._release_strays()
+        limit = self._wanted()
+        if limit or self._is_time_to_settle():
+            self._exchange(limit)
+        self._give_back()
+        self._workshop.attend()
+        self._lookout.look()
 
     def _wanted(self) -> int:
         """How many jobs to claim."""
@@ -250,10 +254,11 @@ class Shift:
             while self._workshop and not until.is_cancelled:
                 self._wake.clear()
                 try:
-                    self._give_back()
-                    if self._settler.pending:
-                        self._settler.exchange(None)
-                        self._outage.end()
+                    with self._store.deadline(PATIENCE):
+                        self._give_back()
+                        if self._settler.pending:
+                            self._settler.exchange(None)
+                            self._outage.end()
                 except DATABASE_TROUBLE as error:
                     until.wait(self._outage.note(error))
                 else:
@@ -265,7 +270,8 @@ class Shift:
         claims = [job.claim for job in self._workshop.left()]
         while claims:
             try:
-                released = self._store.release(claims, begun=True)
+                with self._store.deadline(PATIENCE):
+                    released = self._store.release(claims, begun=True)
             except DATABASE_TROUBLE as error:
                 if self._order.allows(self._outage.note(error)):
                     continue
