@@ -16,12 +16,15 @@ SUITE = sh -c '$(BIN)/python -m pytest -m "not alone" -n 4 --dist worksteal $(AR
 	for code in $$a $$b; do [ $$code -eq 0 ] || [ $$code -eq 5 ] || exit $$code; done; \
 	[ $$a -ne 5 ] || [ $$b -ne 5 ]'
 
+# Prints the figures of every scenario.
+FAULTS = $(BIN)/python -m pytest tests/faults -q --capture=no $(ARGS)
+
 # Static checks judge the project itself, not the settings of this machine.
 CLEAN_ENV := env DATABASE_URL=sqlite://:memory: DJANGO_SETTINGS_MODULE=tests.settings
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run worker migrate test test-sqlite test-postgresql test-browser \
+.PHONY: help run worker migrate test test-sqlite test-postgresql test-browser test-faults soak \
 	check lint format types floors django-checks bench clean
 
 help: ## List the targets
@@ -54,6 +57,16 @@ test-postgresql: $(VENV)/.installed-dev ## Run the whole suite on a temporary Po
 
 test-browser: $(VENV)/.installed-dev ## Run the browser tests, which need Chromium and its driver
 	@exec env -u DATABASE_URL REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS)
+
+test-faults: $(VENV)/.installed-dev ## Kill workers, cut connections, break databases, on both
+	@status=0; \
+	env -u DATABASE_URL $(FAULTS) || status=1; \
+	$(BIN)/python -m tests.postgresql $(FAULTS) || status=1; \
+	exit $$status
+
+soak: export FAULTS_JOBS = 60000
+soak: export FAULTS_KILLS = 30
+soak: test-faults ## The same with many more jobs and faults, which takes a while
 
 check: lint types floors django-checks ## Run every static check
 
