@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -54,9 +54,16 @@ class Account:
 
 
 class Fleet:
-    """The workers of a project, `options` being the OPTIONS of its task backend."""
+    """The workers of a project: `hosting` is its HOSTING, `options` those of its task backend."""
 
-    def __init__(self, project: Project, *, concurrency: int = 4, **options: Any) -> None:
+    def __init__(
+        self,
+        project: Project,
+        *,
+        concurrency: int = 4,
+        hosting: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
         self.project = project
         self.workers: list[ManagedProcess] = []
         self.ended: list[ManagedProcess] = []
@@ -67,7 +74,9 @@ class Fleet:
             "QUEUES": [],
             "OPTIONS": {"DEAD_AFTER": DEAD_AFTER, **options},
         }
-        self._environment = declare(worker, settings={"TASKS": {"default": backend}})
+        self._environment = declare(
+            worker, settings={"TASKS": {"default": backend}, "HOSTING": dict(hosting or {})}
+        )
         is_sqlite = project.database_url.startswith("sqlite:")
         project.rows(SQLITE_LOG if is_sqlite else POSTGRESQL_LOG)
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from typing import Any
 
 from django.db import connection
@@ -39,6 +40,13 @@ def linger(context: Any, number: int, seconds: float) -> None:
 
 
 @task(takes_context=True)
+def linger_to_the_end(context: Any, number: int, seconds: float) -> None:
+    """Takes a while, whoever tells it to end."""
+    _log(context, number)
+    threading.Event().wait(seconds)
+
+
+@task(takes_context=True)
 def wait_at_gate(context: Any, number: int, gate: str) -> int:
     """Ends when the test has opened the gate of this attempt; uses no database."""
     os.write(1, f"at gate {number} attempt {context.attempt}\n".encode())
@@ -54,8 +62,7 @@ def die(context: Any, number: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@task(takes_context=True)
-def dawdle(context: Any, number: int) -> None:
-    """Ends a moment after it has begun."""
-    _log(context, number)
-    context.token.wait(MOMENT)
+@task(takes_context=True, atomic=True)
+def die_atomically(context: Any, number: int) -> None:
+    """Takes its process with it, before anything of it has committed."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -2,9 +2,10 @@
 
 import pytest
 
+from hosting.queues.stores.duties import MAX_DEATHS
 from tests.faults.capabilities import counts_deaths
 from tests.faults.conftest import MakeFleet, Stopwatch
-from tests.faults.fleet import report
+from tests.faults.fleet import Fleet, report
 from tests.faults.scale import LONG
 
 pytestmark = [
@@ -17,20 +18,23 @@ pytestmark = [
 INNOCENTS = 60
 
 
+@pytest.mark.parametrize(
+    ("deadly", "innocent"), [("die", "note"), ("die_atomically", "note_atomically")]
+)
 def test_a_deadly_job_is_buried_and_takes_no_other_with_it(
-    make_fleet: MakeFleet, stopwatch: Stopwatch
+    make_fleet: MakeFleet, deadly: str, innocent: str, stopwatch: Stopwatch
 ) -> None:
     fleet = make_fleet(concurrency=2)
     # Quick ones first, so that the worker claims ahead, and has innocents in hand when it dies.
-    fleet.enqueue("note", INNOCENTS)
-    fleet.enqueue("die", 1)
-    fleet.enqueue("note", INNOCENTS)
+    fleet.enqueue(innocent, INNOCENTS)
+    fleet.enqueue(deadly, 1)
+    fleet.enqueue(innocent, INNOCENTS)
     deaths = 0
     fleet.start()
-    while fleet.results() < 2 * INNOCENTS + 1:
+    while not has_ended(fleet):
         [worker] = fleet.workers
         fleet.wait_until(
-            lambda worker=worker: not worker.is_running or fleet.results() == 2 * INNOCENTS + 1,
+            lambda worker=worker: not worker.is_running or has_ended(fleet),
             "the worker dies, or all have ended",
         )
         if not worker.is_running:
@@ -40,11 +44,21 @@ def test_a_deadly_job_is_buried_and_takes_no_other_with_it(
             fleet.start()
     fleet.stop()
     account = fleet.account()
-    report("deadly", jobs=account.enqueued, deaths=deaths, lost=account.lost, seconds=stopwatch())
+    report(
+        f"deadly, {deadly}",
+        jobs=account.enqueued,
+        deaths=deaths,
+        failed=account.failed,
+        seconds=stopwatch(),
+    )
     assert (account.successful, account.failed, account.left) == (2 * INNOCENTS, 1, 0)
     [(path, errors)] = fleet.project.rows(
         "SELECT task_path, errors FROM hosting_jobresult WHERE status = 'FAILED'"
     )
-    assert path == "tests.faults.tasks.die"
+    assert path == f"tests.faults.tasks.{deadly}"
     assert "WorkerLost" in errors
-    assert deaths == fleet.number("SELECT count(*) FROM faults_log WHERE number = %s", INNOCENTS)
+    assert deaths == MAX_DEATHS
+
+
+def has_ended(fleet: Fleet) -> bool:
+    return fleet.results() == 2 * INNOCENTS + 1
