@@ -22,6 +22,7 @@ from django.utils.dateparse import parse_datetime
 
 from hosting.cancellation import CancellationToken
 from hosting.ids import process_name
+from hosting.queues.stores import store_for
 from hosting.scope import Scope
 from hosting.services import BackgroundService, ServiceStatus
 from hosting.signals import service_state_changed
@@ -91,7 +92,7 @@ class FleetReporter(BackgroundService):
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
-            with Scope():
+            with Scope(), store_for(_rows().db).deadline(BEAT):
                 action()
             self._trouble = False
         except Error as error:
@@ -103,22 +104,28 @@ class FleetReporter(BackgroundService):
 
     def _renew(self) -> None:
         statuses = f"[{', '.join(map(_as_json, self._statuses()))}]"
-        if _rows().filter(pk=self._id).update(kind=self._kind, services=statuses, seen_at=Now()):
+        told = {"kind": self._kind, "services": statuses, "seen_at": Now()}
+        if _rows().filter(pk=self._id).update(**told):
             return
-        _rows().create(
+        row = _rows().model(
             pk=self._id,
             host_name=socket.gethostname()[:255],
             pid=os.getpid(),
-            kind=self._kind,
             version=VERSION,
-            services=statuses,
             started_at=Now(),
-            seen_at=Now(),
+            **told,
         )
+        # A worker of this process may write the row at the same moment, to keep its claims.
+        _rows().bulk_create([row], ignore_conflicts=True)
+        _rows().filter(pk=self._id).update(**told)
         _rows().filter(seen_at__lt=_ago(FORGOTTEN_AFTER)).delete()
 
     def _delete(self) -> None:
-        _rows().filter(pk=self._id).delete()
+        # While a worker of this process has jobs in hand, its row keeps them its own.
+        job = apps.get_model("hosting", "Job")._base_manager
+        held = job.filter(claimed_by=self._id, state="running")
+        if not _rows().filter(~models.Exists(held), pk=self._id).delete()[0]:
+            _rows().filter(pk=self._id).update(services="[]")
 
 
 def _rows() -> models.Manager[Any]:

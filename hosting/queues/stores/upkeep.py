@@ -80,14 +80,17 @@ class TableUpkeep(Upkeep):
         row = self._tables.processes.filter(id=process)
         alive = {"seen_at": DatabaseNow(), "alive_until": ago(timedelta(seconds=-seconds))}
         if not row.update(**alive):
-            HostProcess(
+            new = HostProcess(
                 id=process,
                 host_name=socket.gethostname()[:255],
                 pid=os.getpid(),
                 version=VERSION,
                 started_at=DatabaseNow(),
                 **alive,
-            ).save(using=self._tables.alias, force_insert=True)
+            )
+            # The process may write its row at the same moment, to tell of its services.
+            self._tables.processes.bulk_create([new], ignore_conflicts=True)
+            row.update(**alive)
 
     def retire(self, process: str) -> None:
         self._tables.processes.filter(id=process).update(alive_until=None, is_listening=False)
