@@ -24,6 +24,7 @@ from hosting.queues.backends import DatabaseBackend
 from hosting.queues.declared import ExecutionOptions, execution_options
 from hosting.queues.hand import JobInHand, Plan, RetryJob, SnoozeJob, progress_text
 from hosting.queues.listeners import has_listeners
+from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.resolution import UnknownTask, resolve
 from hosting.queues.stores.codec import DamagedJob, decode_dict, decode_list, encode_return_value
@@ -120,6 +121,8 @@ class Executor:
             # A job whose worker has died says so before it begins, in case it was the cause.
             if claim.deaths and not self._backend.store.upkeep.begin(claim.id, claim.fence):
                 return Outcome(job, Ending.RELEASED, None)  # which is refused
+        except DATABASE_TROUBLE as error:
+            return Outcome(job, Ending.RELEASED, None, error=error)  # no attempt was made
         except BaseException as error:
             return self.judge(job, error)
         return None

@@ -8,6 +8,7 @@ waits after a moment is given back for others to execute.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -22,11 +23,13 @@ from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor, JobTimedOut
 from hosting.queues.hand import JobInHand
 from hosting.queues.housekeeping import restore_connections
+from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.pace import Pace
 from hosting.queues.presence import Presence
 from hosting.queues.settling import LARGE
 from hosting.queues.stores.base import Store
+from hosting.queues.stores.duties import SUSPECT
 from hosting.queues.stores.values import Claim
 from hosting.scope import refresh_connections
 from hosting.threads import thread_stack
@@ -67,6 +70,7 @@ class Workshop:
         self._store = store
         self._executor = executor
         self._atomic = AtomicGroup(store, executor)
+        self._suspicion = threading.Lock()
         self._presence = presence
         self._pending = pending
         self._wake = wake
@@ -164,9 +168,20 @@ class Workshop:
                 self._wake()
 
     def _execute(self, job: JobInHand) -> bool:
+        if job.claim.deaths < SUSPECT:
+            return self._execute_any(job, LARGEST)
+        # Of those that may have killed a worker, one runs at a time: if it does, it was that one.
+        with self._suspicion:
+            is_here = self._execute_any(job, 1)
+            with suppress(*DATABASE_TROUBLE):
+                self._store.upkeep.acquit(job.claim.id, job.claim.fence)
+            refresh_connections()
+            return is_here
+
+    def _execute_any(self, job: JobInHand, largest: int) -> bool:
         outcome = self._executor.prepare(job)
         if outcome is None and job.options and job.options.atomic:
-            return self._execute_atomically(job)
+            return self._execute_atomically(job, largest)
         if outcome is None:
             self._watch_time(job)
             began = time.monotonic()
@@ -177,11 +192,14 @@ class Workshop:
         refresh_connections()
         return self._end([outcome])
 
-    def _execute_atomically(self, first: JobInHand) -> bool:
+    def _execute_atomically(self, first: JobInHand, largest: int) -> bool:
         jobs = [first]
-        while len(jobs) < self.pace.fitting(SPAN, LARGEST) and self._waiting:
+        while len(jobs) < self.pace.fitting(SPAN, largest) and self._waiting:
             with suppress(IndexError):
                 job = self._waiting.popleft()
+                if job.claim.deaths >= SUSPECT:
+                    self._waiting.appendleft(job)
+                    break
                 outcome = self._executor.prepare(job)
                 if outcome is not None:
                     self._end([outcome])

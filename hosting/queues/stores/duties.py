@@ -22,6 +22,9 @@ BATCH = 500
 #: How many claims of a job may end with their process before it is buried.
 MAX_DEATHS = 3
 
+#: From how many on it runs as the only such job of its process, so that no other dies of it.
+SUSPECT = MAX_DEATHS - 1
+
 
 class WorkerLost(HostingError):
     """The processes that executed the job have ended, or were cut off, before it had ended."""
@@ -73,6 +76,10 @@ class Upkeep(ABC):
     @abstractmethod
     def begin(self, job_id: UUID, fence: int) -> bool:
         """Note that an attempt begins whose job may have killed a worker; False if refused."""
+
+    @abstractmethod
+    def acquit(self, job_id: UUID, fence: int) -> None:
+        """Note that an attempt that has begun is over, and has killed nobody."""
 
     @abstractmethod
     def note_progress(self, job_id: UUID, fence: int, progress: str) -> bool:

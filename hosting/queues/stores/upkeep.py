@@ -117,6 +117,9 @@ class TableUpkeep(Upkeep):
     def begin(self, job_id: UUID, fence: int) -> bool:
         return bool(self._held(job_id, fence).update(begun_fence=F("fence")))
 
+    def acquit(self, job_id: UUID, fence: int) -> None:
+        self._held(job_id, fence).update(begun_fence=0)
+
     def note_progress(self, job_id: UUID, fence: int, progress: str) -> bool:
         return bool(self._held(job_id, fence).update(progress=progress))
 
