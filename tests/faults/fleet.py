@@ -61,6 +61,7 @@ class Fleet:
         project: Project,
         *,
         concurrency: int = 4,
+        keeps_connections: bool = False,
         hosting: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
@@ -77,6 +78,8 @@ class Fleet:
         self._environment = declare(
             worker, settings={"TASKS": {"default": backend}, "HOSTING": dict(hosting or {})}
         )
+        if keeps_connections:
+            self._environment["DATABASE_URL"] = f"{project.database_url}?conn_max_age=60"
         is_sqlite = project.database_url.startswith("sqlite:")
         project.rows(SQLITE_LOG if is_sqlite else POSTGRESQL_LOG)
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.faults.capabilities import honours_atomic
-from tests.faults.conftest import Stopwatch
+from tests.faults.conftest import MakeFleet, Stopwatch
 from tests.faults.fleet import Fleet, report
 from tests.faults.scale import JOBS, KILLS, LONG, SEED, share
 
@@ -34,7 +34,8 @@ def survive_kills(fleet: Fleet, task: str, jobs: int, kills: int) -> int:
     return held
 
 
-def test_no_job_is_lost_with_a_killed_worker(fleet: Fleet, stopwatch: Stopwatch) -> None:
+def test_no_job_is_lost_with_a_killed_worker(make_fleet: MakeFleet, stopwatch: Stopwatch) -> None:
+    fleet = make_fleet(keeps_connections=True)
     held = survive_kills(fleet, "note", JOBS, KILLS)
     account, refused = fleet.account(), len(fleet.lines("it is not ours any more"))
     report(
@@ -55,7 +56,8 @@ def test_no_job_is_lost_with_a_killed_worker(fleet: Fleet, stopwatch: Stopwatch)
 
 
 @pytest.mark.skipif(not honours_atomic(), reason="tasks are not executed atomically yet")
-def test_an_atomic_job_has_its_effect_once(fleet: Fleet, stopwatch: Stopwatch) -> None:
+def test_an_atomic_job_has_its_effect_once(make_fleet: MakeFleet, stopwatch: Stopwatch) -> None:
+    fleet = make_fleet(keeps_connections=True)
     jobs, kills = share(0.5), max(2, KILLS // 2)
     held = survive_kills(fleet, "note_atomically", jobs, kills)
     account = fleet.account()
