@@ -101,7 +101,7 @@ class Presence:
                 "after %.0f s",
                 self._store.alias,
                 str(error).strip(),
-                self._until - elapsed(),
+                max(0.0, self._until - elapsed()),
             )
         self._is_lost = True
 
