@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(2 * L
 WORKERS = 2
 #: A job that cannot write what it wants to has failed once, which is its own matter.
 OFTEN = {"MAX_ATTEMPTS": 100}
+AWAY, BACK = "cannot use the database", "can use the database .* again"
 SIZE = 16  # of the disk, in megabytes
 
 
@@ -32,18 +33,17 @@ def survive(
     fleet.wait_for_results(jobs // 10)
     spoil()
     try:
-        for worker in fleet.workers:
-            worker.wait_for_line("cannot use the database")
+        fleet.wait_for_output(AWAY)
     finally:
         repair()
     fleet.wait_for_results()
     assert all(worker.is_running for worker in fleet.workers)
-    fleet.wait_for_output("can use the database .* again", count=WORKERS)
+    fleet.wait_until(lambda: len(fleet.lines(BACK)) == len(fleet.lines(AWAY)), "all is well")
     fleet.stop()
-    account, said = fleet.account(), len(fleet.lines("cannot use the database"))
+    account, said = fleet.account(), len(fleet.lines(AWAY))
     report(what, jobs=jobs, lost=account.lost, duplicates=account.duplicates, said=said)
     assert (account.lost, account.left, account.executed) == (0, 0, jobs)
-    assert said == len(fleet.lines("can use the database .* again"))
+    assert len(fleet.lines(BACK)) == said
     assert said <= 2 * WORKERS
 
 
