@@ -9,6 +9,9 @@ SEED = int(os.environ.get("FAULTS_SEED", "1"))
 #: Seconds in which a process has to renew its claims.
 DEAD_AFTER = float(os.environ.get("FAULTS_DEAD_AFTER", "3"))
 
+#: The same where few jobs leave it time to.
+DEAD_SOON = DEAD_AFTER * 2 / 3
+
 #: Seconds in which this many jobs and faults are over on a slow machine.
 LONG = 90.0 + JOBS / 100 + KILLS * 10
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.conftest import MakeFleet, Stopwatch
 from tests.faults.fleet import Fleet, report
-from tests.faults.scale import DEAD_AFTER, LONG
+from tests.faults.scale import DEAD_SOON, LONG
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(2 * LONG)]
 
@@ -44,10 +44,11 @@ def test_jobs_run_in_the_order_in_which_they_were_enqueued(make_fleet: MakeFleet
 
 
 def test_the_living_keep_their_jobs_and_the_dead_lose_theirs(
-    fleet: Fleet, stopwatch: Stopwatch
+    make_fleet: MakeFleet, stopwatch: Stopwatch
 ) -> None:
+    fleet = make_fleet(DEAD_AFTER=DEAD_SOON)
     living, mortal = fleet.start_one(), fleet.start_one(**BEHIND)
-    fleet.enqueue("linger", 8, 2 * DEAD_AFTER)
+    fleet.enqueue("linger", 8, 2 * DEAD_SOON)
     fleet.wait_until(lambda: fleet.held(living) + fleet.held(mortal) == 8, "all have begun")
     fleet.start_one(**AHEAD)
     held = fleet.kill(mortal)

@@ -25,7 +25,7 @@ OFTEN = {"MAX_ATTEMPTS": 100}
 
 
 def test_all_connections_are_terminated(make_fleet: MakeFleet, stopwatch: Stopwatch) -> None:
-    fleet, jobs, times = make_fleet(**OFTEN), share(0.5), max(4, KILLS // 2)
+    fleet, jobs, times = make_fleet(**OFTEN), share(0.25), max(4, KILLS // 2)
     chance, cut = random.Random(SEED), 0
     fleet.start(2)
     fleet.enqueue("note", jobs)
@@ -60,7 +60,7 @@ def terminate_all(fleet: Fleet) -> int:
 def test_the_server_crashes_and_comes_back(
     own_server: Server, own_project: Project, stopwatch: Stopwatch
 ) -> None:
-    fleet, jobs = Fleet(own_project, **OFTEN), share(0.5)
+    fleet, jobs = Fleet(own_project, **OFTEN), share(0.25)
     fleet.start(2)
     fleet.enqueue("note", jobs)
     for moment in (jobs // 4, jobs // 2):

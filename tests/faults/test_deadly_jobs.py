@@ -6,7 +6,7 @@ from hosting.queues.stores.duties import MAX_DEATHS
 from tests.faults.capabilities import counts_deaths
 from tests.faults.conftest import MakeFleet, Stopwatch
 from tests.faults.fleet import Fleet, report
-from tests.faults.scale import LONG
+from tests.faults.scale import DEAD_SOON, LONG
 
 pytestmark = [
     pytest.mark.process,
@@ -24,7 +24,7 @@ INNOCENTS = 60
 def test_a_deadly_job_is_buried_and_takes_no_other_with_it(
     make_fleet: MakeFleet, deadly: str, innocent: str, stopwatch: Stopwatch
 ) -> None:
-    fleet = make_fleet(concurrency=2)
+    fleet = make_fleet(concurrency=2, DEAD_AFTER=DEAD_SOON)
     # Quick ones first, so that the worker claims ahead, and has innocents in hand when it dies.
     fleet.enqueue(innocent, INNOCENTS)
     fleet.enqueue(deadly, 1)

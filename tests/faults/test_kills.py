@@ -58,7 +58,7 @@ def test_no_job_is_lost_with_a_killed_worker(make_fleet: MakeFleet, stopwatch: S
 @pytest.mark.skipif(not honours_atomic(), reason="tasks are not executed atomically yet")
 def test_an_atomic_job_has_its_effect_once(make_fleet: MakeFleet, stopwatch: Stopwatch) -> None:
     fleet = make_fleet(keeps_connections=True)
-    jobs, kills = share(0.5), max(2, KILLS // 2)
+    jobs, kills = share(0.25), max(2, KILLS // 2)
     held = survive_kills(fleet, "note_atomically", jobs, kills)
     account = fleet.account()
     report(
