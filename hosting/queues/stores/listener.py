@@ -39,6 +39,7 @@ class Listener:
         self._ring = ring
         self._closing = CancellationToken()
         self._wrapper: Any = None
+        self._failures = 0  # in a row
 
     def __enter__(self) -> bool:
         ServiceThread(f"hosting:listen:{self._alias}", self._run)
@@ -55,22 +56,20 @@ class Listener:
             shut_socket(self._wrapper.connection)
 
     def _run(self) -> None:
-        failures = 0
         while not self._closing.is_cancelled:
             try:
                 self._listen()
             except Exception as error:
-                failures += 1
-                if failures == 1 and not self._closing.is_cancelled:
+                self._failures += 1
+                if self._failures == 1 and not self._closing.is_cancelled:
                     logger.warning("Notifications of %r are interrupted: %s", self._alias, error)
-                self._closing.wait(BACKOFF.delay(failures))
-            else:
-                failures = 0
+                self._closing.wait(BACKOFF.delay(self._failures))
 
     def _listen(self) -> None:
         self._wrapper = _apart(self._alias)
         try:
             self._execute(f"LISTEN {CHANNEL}")
+            self._failures = 0
             self._ring()
             while not self._closing.is_cancelled:
                 if not self._wait():
