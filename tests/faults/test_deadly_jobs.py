@@ -3,7 +3,6 @@
 import pytest
 
 from hosting.queues.stores.duties import MAX_DEATHS
-from tests.faults.capabilities import counts_deaths
 from tests.faults.conftest import MakeFleet, Stopwatch
 from tests.faults.fleet import Fleet, report
 from tests.faults.scale import DEAD_SOON, LONG
@@ -12,7 +11,6 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.faults,
     pytest.mark.timeout(2 * LONG),
-    pytest.mark.skipif(not counts_deaths(), reason="workers do not say yet which jobs they begin"),
 ]
 
 INNOCENTS = 60

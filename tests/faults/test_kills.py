@@ -5,7 +5,6 @@ import threading
 
 import pytest
 
-from tests.faults.capabilities import honours_atomic
 from tests.faults.conftest import MakeFleet, Stopwatch
 from tests.faults.fleet import Fleet, report
 from tests.faults.scale import JOBS, KILLS, LONG, SEED, share
@@ -55,7 +54,6 @@ def test_no_job_is_lost_with_a_killed_worker(make_fleet: MakeFleet, stopwatch: S
     assert account.duplicates <= held + refused
 
 
-@pytest.mark.skipif(not honours_atomic(), reason="tasks are not executed atomically yet")
 def test_an_atomic_job_has_its_effect_once(make_fleet: MakeFleet, stopwatch: Stopwatch) -> None:
     fleet = make_fleet(keeps_connections=True)
     jobs, kills = share(0.25), max(2, KILLS // 2)
