@@ -71,6 +71,7 @@ class Workshop:
         self._executor = executor
         self._atomic = AtomicGroup(store, executor)
         self._suspicion = threading.Lock()
+        self._suspects: deque[JobInHand] = deque()  # of those in hand, they wait for each other
         self._presence = presence
         self._pending = pending
         self._wake = wake
@@ -124,9 +125,10 @@ class Workshop:
 
     def empty(self) -> None:
         """Have given back what has not begun."""
-        with suppress(IndexError):
-            while True:
-                self._unbegun.append(self._waiting.popleft())
+        for line in (self._waiting, self._suspects):
+            with suppress(IndexError):
+                while True:
+                    self._unbegun.append(line.popleft())
 
     def take_unbegun(self) -> list[JobInHand]:
         """What is to be given back."""
@@ -170,13 +172,28 @@ class Workshop:
     def _execute(self, job: JobInHand) -> bool:
         if job.claim.deaths < SUSPECT:
             return self._execute_any(job, LARGEST)
-        # Of those that may have killed a worker, one runs at a time: if it does, it was that one.
-        with self._suspicion:
-            is_here = self._execute_any(job, 1)
-            with suppress(*DATABASE_TROUBLE):
-                self._store.upkeep.acquit(job.claim.id, job.claim.fence)
-            refresh_connections()
-            return is_here
+        self._suspects.append(job)
+        return self._execute_suspects()
+
+    def _execute_suspects(self) -> bool:
+        """Of those that may have killed a worker, run one at a time: if it does, it was that one.
+
+        Whoever runs one runs the others too, so that no thread waits for it.
+        """
+        while self._suspects and self._suspicion.acquire(blocking=False):
+            try:
+                job = self._suspects.popleft()
+                is_here = self._execute_any(job, 1)
+                with suppress(*DATABASE_TROUBLE):
+                    self._store.upkeep.acquit(job.claim.id, job.claim.fence)
+                refresh_connections()
+            except IndexError:  # another was quicker
+                continue
+            finally:
+                self._suspicion.release()
+            if not is_here:
+                return False
+        return True
 
     def _execute_any(self, job: JobInHand, largest: int) -> bool:
         outcome = self._executor.prepare(job)
