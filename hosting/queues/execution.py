@@ -22,7 +22,14 @@ from hosting.compat import Task, TaskContext, task_started
 from hosting.exceptions import ArgumentError, HostingError
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.declared import ExecutionOptions, execution_options
-from hosting.queues.hand import JobInHand, Plan, RetryJob, SnoozeJob, progress_text
+from hosting.queues.hand import (
+    JobInHand,
+    JobInterruption,
+    Plan,
+    RetryJob,
+    SnoozeJob,
+    progress_text,
+)
 from hosting.queues.listeners import has_listeners
 from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.outcomes import Ending, Outcome
@@ -165,13 +172,16 @@ class Executor:
         task = job.plan.task if job.plan else None
         if isinstance(error, CANCELLATIONS) and job.is_told_to_end:
             return self._ended_early(job, task, error)
+        if isinstance(error, JobInterruption) and job.is_cancelled:
+            return self._ended_early(job, task, error)
         if isinstance(error, SnoozeJob):
             return Outcome(job, Ending.SNOOZED, task, delay=error.seconds or 0.0)
         if isinstance(error, UnknownTask) and self._settings.unknown_tasks == "wait":
             return Outcome(job, Ending.SNOOZED, task, error=error, delay=UNKNOWN_TASK_DELAY)
         failures, options = job.claim.failures + 1, job.options or self._default
+        is_final = job.is_cancelled or isinstance(error, FINAL)
         asked = error if isinstance(error, RetryJob) else None
-        if isinstance(error, FINAL) or not _will_retry(options, error, failures):
+        if is_final or not _will_retry(options, error, failures):
             return Outcome(job, Ending.FAILED, task, error=error)
         delay = asked.seconds if asked and asked.seconds is not None else options.backoff(failures)
         return Outcome(job, Ending.RETRYING, task, error=error, delay=delay)
