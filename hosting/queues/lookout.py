@@ -87,6 +87,10 @@ class Lookout:
         else:
             self._interval = FIRST
 
+    def look_soon(self) -> None:
+        """Have the next look now, as a limit may allow more."""
+        self._next_look = min(self._next_look, self._clock())
+
     def look(self) -> None:
         """Do what the time has come for."""
         now = self._clock()

@@ -232,6 +232,8 @@ class Shift:
 
     def _forget(self, outcomes: Sequence[Outcome]) -> None:
         self._workshop.drop([outcome.claim.id for outcome in outcomes])
+        if any(outcome.claim.limit_key for outcome in outcomes):
+            self._lookout.look_soon()
 
     # Finish
 
