@@ -132,7 +132,8 @@ class JobInterruption(BaseException):
 
     def __init__(self, after: float | timedelta | None) -> None:
         seconds = after.total_seconds() if isinstance(after, timedelta) else after
-        if seconds is not None and not 0 <= seconds < float("inf"):
+        is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        if seconds is not None and not (is_number and 0 <= seconds < float("inf")):
             raise ValueError(f"after is {after!r}, allowed: seconds or a timedelta, 0 or more")
         super().__init__(f"to be run again after {seconds} s")
         self.seconds = seconds
@@ -147,6 +148,6 @@ class SnoozeJob(JobInterruption):
 
 
 def progress_text(done: float, of: float | None, message: str) -> str:
-    """What `context.progress` tells, as JSON."""
+    """What `context.progress` tells, as JSON; raises ValueError or TypeError if it cannot be."""
     values: dict[str, Any] = {"done": done, "of": of, "message": message}
-    return json.dumps(values)
+    return json.dumps(values, allow_nan=False)
