@@ -40,6 +40,7 @@ class JobInHand:
         "options",
         "plan",
         "progress",
+        "runs_alone",
         "stored_progress",
         "thread",
     )
@@ -56,6 +57,7 @@ class JobInHand:
         self.thread: threading.Thread | None = None
         self.connection: Any = None  # whose transaction it runs in
         self.mates: Sequence[JobInHand] = ()  # that share its transaction, itself among them
+        self.runs_alone = False  # as a transaction that it shared has failed
         self._parent = parent
         self._token: CancellationToken | None = None
 
@@ -76,13 +78,19 @@ class JobInHand:
         return self.is_cancelled or self.is_timed_out or self._parent.is_cancelled
 
     def begin(self) -> None:
-        """Note that an attempt begins on this thread, and how long it may take."""
+        """Note that an attempt begins on this thread, and how long it may take.
+
+        Another attempt may have been undone by then, and its time with it.
+        """
+        if self.is_timed_out:
+            with _changing:
+                self.is_timed_out, self._token = False, None
         timeout = self.options.timeout if self.options else None
         if timeout is not None:
             self.thread = threading.current_thread()
             now = time.monotonic()
             self.abandon_at = now + timeout + GRACE
-            alarm.ring_at(now + timeout, _time_out(weakref.ref(self)))
+            alarm.ring_at(now + timeout, _time_out(weakref.ref(self), self.abandon_at))
 
     def end(self) -> bool:
         """Note that the attempt is over; False if it was so before, as it was abandoned."""
@@ -107,9 +115,9 @@ class JobInHand:
             self._token.cancel()
 
 
-def _time_out(weak: weakref.ref[JobInHand]) -> Callable[[], None]:
+def _time_out(weak: weakref.ref[JobInHand], abandon_at: float) -> Callable[[], None]:
     def ring() -> None:
-        if (job := weak()) is not None:
+        if (job := weak()) is not None and job.abandon_at == abandon_at:
             job.time_out()
 
     return ring

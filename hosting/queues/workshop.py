@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from uuid import UUID
 
-from django.db import connections
-
 from hosting.cancellation import CancellationToken
 from hosting.queues.atomic import LARGEST, SPAN, AtomicGroup
 from hosting.queues.crew import Crew
@@ -69,7 +67,7 @@ class Workshop:
         self._service = service
         self._store = store
         self._executor = executor
-        self._atomic = AtomicGroup(store, executor)
+        self._atomic = AtomicGroup(store, executor, self.pace.note)
         self._suspicion = threading.Lock()
         self._suspects: deque[JobInHand] = deque()  # of those in hand, they wait for each other
         self._presence = presence
@@ -211,7 +209,8 @@ class Workshop:
 
     def _execute_atomically(self, first: JobInHand, largest: int) -> bool:
         jobs = [first]
-        while len(jobs) < self.pace.fitting(SPAN, largest) and self._waiting:
+        most = 1 if first.runs_alone else self.pace.fitting(SPAN, largest)
+        while len(jobs) < most and self._waiting:
             with suppress(IndexError):
                 job = self._waiting.popleft()
                 if job.claim.deaths >= SUSPECT:
@@ -220,21 +219,20 @@ class Workshop:
                 outcome = self._executor.prepare(job)
                 if outcome is not None:
                     self._end([outcome])
-                elif job.options and job.options.atomic:
+                elif job.options and job.options.atomic and not job.runs_alone:
                     jobs.append(job)
                 else:
                     self._waiting.appendleft(job)
                     break
         for job in jobs:
-            job.mates, job.connection = jobs, connections[self._store.alias]
             self._watch_time(job)
-        began = time.monotonic()
         outcomes = self._atomic.run(jobs, self._waiting.appendleft)
-        self._last_move = ended = time.monotonic()
-        self.pace.note(ended - began, len(outcomes))
+        self._last_move = time.monotonic()
         restore_connections(frozenset())
         refresh_connections()
-        return self._end(outcomes)
+        # Of a job that was abandoned there may be no outcome; then the first is over too.
+        was_abandoned = first.is_over
+        return self._end(outcomes) and not was_abandoned
 
     def _watch_time(self, job: JobInHand) -> None:
         if job.options and job.options.timeout is not None:
