@@ -1,0 +1,1 @@
+"""What the options of a task do when a worker executes its jobs."""

@@ -1,0 +1,336 @@
+"""The tasks whose options are tried; `gates` and `calls` are those of all tests of the queue."""
+
+import threading
+import time
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+
+from hosting import task
+from hosting.queues import JobContext
+from tests.queues.at_work.facts import AT_ONCE
+from tests.queues.tasks import calls, gates
+
+
+class Mistake(Exception):
+    pass
+
+
+class GraveMistake(Mistake):
+    pass
+
+
+ERRORS = {each.__name__: each for each in (Mistake, GraveMistake, OSError, SystemExit)}
+
+
+# Attempts
+
+
+@task(takes_context=True, max_attempts=3, backoff=AT_ONCE)
+def fail(context: JobContext, until_attempt: int = 1_000) -> int:
+    if context.attempt < until_attempt:
+        raise Mistake(f"attempt {context.attempt}")
+    return context.attempt
+
+
+@task(max_attempts=2, backoff=AT_ONCE, retry_on=(Mistake, OSError), give_up_on=GraveMistake)
+def choose(name: str) -> None:
+    raise ERRORS[name](name)
+
+
+@task(max_attempts=2, backoff=AT_ONCE)
+def leave() -> None:
+    raise SystemExit
+
+
+def note_failures(failures: int) -> timedelta:
+    calls.append(failures)
+    return timedelta(0)
+
+
+@task(max_attempts=3, backoff=note_failures)
+def fail_by_function() -> None:
+    raise Mistake
+
+
+def fail_to_say(failures: int) -> float:
+    raise LookupError("no idea")
+
+
+@task(max_attempts=2, backoff=fail_to_say)
+def fail_with_broken_backoff() -> None:
+    raise Mistake
+
+
+@task(takes_context=True, max_attempts=2, retry_on=OSError)
+def ask_for_retry(context: JobContext, after: Any, always: bool = False) -> int:
+    if context.attempt == 1 or always:
+        try:
+            context.retry(after=after)
+        except Exception as error:
+            calls.append(error)
+            raise
+    return context.attempt
+
+
+@task(takes_context=True, max_attempts=2)
+async def ask_for_retry_in_coroutine(context: JobContext) -> int:
+    if context.attempt == 1:
+        context.retry(after=0)
+    return context.attempt
+
+
+@task(takes_context=True)
+def snooze(context: JobContext, times: int, seconds: float = 0) -> int:
+    if context.attempt <= times:
+        context.snooze(timedelta(seconds=seconds))
+    return context.attempt
+
+
+@task(takes_context=True)
+async def snooze_in_coroutine(context: JobContext, times: int) -> int:
+    if context.attempt <= times:
+        context.snooze(0)
+    return context.attempt
+
+
+# Time and cancellation
+
+
+@task(takes_context=True, timeout=0.05)
+def overrun(context: JobContext) -> None:
+    assert context.token.wait(20)
+    assert context.cancelled
+    context.token.raise_if_cancelled()
+
+
+@task(takes_context=True, timeout=0.05)
+async def overrun_in_coroutine(context: JobContext) -> None:
+    assert await context.token.wait_async(20)
+    context.token.raise_if_cancelled()
+
+
+@task(timeout=timedelta(seconds=0.05))
+def overrun_stubbornly(gate: str) -> str:
+    gates[gate].pass_through()
+    return "too late"
+
+
+@task(takes_context=True, max_attempts=3, backoff=AT_ONCE)
+def run_until_told(context: JobContext, how_to_end: str = "raise") -> str:
+    gates["running"].entered.set()
+    while not context.cancelled:
+        context.token.wait(0.01)
+    calls.append("told")
+    if how_to_end == "raise":
+        context.token.raise_if_cancelled()
+    if how_to_end == "fail":
+        raise Mistake("on the way out")
+    if how_to_end == "snooze":
+        context.snooze(0)
+    return "all the same"
+
+
+@task(takes_context=True)
+async def await_being_told(context: JobContext) -> None:
+    gates["running"].entered.set()
+    assert await context.token.wait_async(20)
+    context.token.raise_if_cancelled()
+
+
+@task(takes_context=True)
+def tell_progress(context: JobContext, gate: str) -> None:
+    context.progress(3, of=10, message="on its way ✓")
+    gates[gate].pass_through()
+    context.progress(10, of=10)
+
+
+@task(takes_context=True)
+def tell_bad_progress(context: JobContext) -> None:
+    context.progress(float("nan"))
+
+
+@task(takes_context=True, max_attempts=1)
+def tell_progress_and_fail(context: JobContext) -> None:
+    context.progress(0.5)
+    raise Mistake
+
+
+# Keys, limits, order
+
+
+@task(unique="order")
+def once(order: int, gate: str = "") -> None:
+    if gate:
+        gates[gate].pass_through()
+    calls.append(order)
+
+
+class Crowd:
+    """How many jobs are in here at a time; they leave in pairs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pair = threading.Barrier(2)
+        self._inside: dict[str, int] = {}
+        self.most: dict[str, int] = {}
+
+    def pass_through(self, key: str, in_pairs: bool) -> None:
+        with self._lock:
+            self._inside[key] = self._inside.get(key, 0) + 1
+            self.most[key] = max(self.most.get(key, 0), self._inside[key])
+        if in_pairs:
+            self._pair.wait(20)
+        with self._lock:
+            self._inside[key] -= 1
+
+
+crowds: list[Crowd] = []
+
+
+@task
+def crowd(key: str, in_pairs: bool = False) -> None:
+    crowds[0].pass_through(key, in_pairs)
+
+
+@task
+def note(what: Any) -> None:
+    calls.append(what)
+
+
+@task
+def wait_at(gate: str) -> None:
+    gates[gate].pass_through()
+
+
+@task
+def note_moment() -> None:
+    calls.append(time.monotonic())
+
+
+# Atomic
+
+
+def write(what: str, after: str | None = None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO at_work_effect (what, after) VALUES (%s, %s)", [what, after])
+
+
+def write_and_call_back(what: str) -> None:
+    write(what)
+    transaction.on_commit(lambda: calls.append(what))
+    note_effect.enqueue(f"after {what}")
+
+
+@task
+def note_effect(what: str) -> None:
+    write(what)
+
+
+@task(atomic=True)
+def effect(what: str) -> str:
+    write_and_call_back(what)
+    return what
+
+
+@task(atomic=True)
+def effect_alone(what: str) -> None:
+    write(what)
+
+
+@task(atomic=True)
+def effect_at(gate: str) -> None:
+    gates[gate].pass_through()
+    write_and_call_back(gate)
+
+
+@task(atomic=True, max_attempts=1)
+def effect_and_fail(what: str) -> None:
+    write_and_call_back(what)
+    raise Mistake
+
+
+@task(atomic=True, takes_context=True, max_attempts=2, backoff=AT_ONCE)
+def effect_at_second(context: JobContext, what: str) -> None:
+    write_and_call_back(what)
+    if context.attempt == 1:
+        raise Mistake
+
+
+@task(atomic=True)
+def roll_back(what: str) -> None:
+    write_and_call_back(what)
+    transaction.set_rollback(True)
+
+
+@task(atomic=True)
+def swallow_an_error(what: str) -> None:
+    write_and_call_back(what)
+    with suppress(DatabaseError), transaction.mark_for_rollback_on_error():  # as the ORM does
+        write(what)
+
+
+@task(atomic=True)
+def swallow_an_error_in_a_savepoint(what: str) -> None:
+    write_and_call_back(what)
+    with suppress(DatabaseError), transaction.atomic():
+        write(what)
+
+
+@task(atomic=True)
+def close_the_connection(what: str) -> None:
+    write_and_call_back(what)
+    connection.close()
+
+
+@task(atomic=True)
+def leave_a_block_open(what: str) -> None:
+    write_and_call_back(what)
+    transaction.atomic().__enter__()
+
+
+@task(atomic=True)
+def violate_at_the_commit(what: str) -> None:
+    write_and_call_back(what)
+    write(f"{what} that refers", after="nobody")
+
+
+@task(atomic=True)
+def fail_after_the_commit(what: str) -> None:
+    def call_back() -> None:
+        raise Mistake("too late")
+
+    transaction.on_commit(call_back)
+    write_and_call_back(what)
+
+
+@task(atomic=True, takes_context=True, timeout=0.05)
+def overrun_atomically(context: JobContext, what: str) -> None:
+    write_and_call_back(what)
+    assert context.token.wait(20)
+    context.token.raise_if_cancelled()
+
+
+@task(atomic=True, timeout=0.05)
+def overrun_stubbornly_in_atomic(gate: str) -> None:
+    write_and_call_back(gate)
+    gates[gate].pass_through()
+
+
+@task(atomic=True, takes_context=True)
+def snooze_atomically(context: JobContext, what: str) -> None:
+    write_and_call_back(f"{what} {context.attempt}")
+    if context.attempt == 1:
+        context.snooze(0)
+
+
+@task
+def add_all(first: Any, second: Any = 0, extra: Any = 0) -> Any:
+    return first + second + extra
+
+
+@task(atomic=True)
+def effect_free(what: Any = None) -> None:
+    calls.append(what)

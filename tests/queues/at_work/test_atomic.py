@@ -1,0 +1,161 @@
+"""Atomic jobs: what they write, their end and what they enqueue commit together, or nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import F
+
+from hosting.compat import TaskResultStatus
+from hosting.models import Job
+from hosting.queues import hand
+from tests.queues.at_work import tasks
+from tests.queues.at_work.facts import effects, ended, error_names, row, stored
+from tests.queues.conftest import Heard, RunningWorker, until
+from tests.queues.tasks import add, calls, gates
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("effect_table"),
+]
+
+Start = Callable[..., RunningWorker]
+
+
+def test_all_of_it_commits(worker: Start, heard: Heard) -> None:
+    worker()
+
+    result = ended(tasks.effect.enqueue("it"))
+
+    assert (result.return_value, result.attempts) == ("it", 1)
+    until(lambda: effects() == ["after it", "it"])
+    until(lambda: heard.has_finished(result))
+    assert [name for name, _, _ in heard.of(result)] == ["enqueued", "started", "finished"]
+    assert calls == ["it"]
+
+
+def test_nothing_of_it_is_seen_before(worker: Start) -> None:
+    worker()
+    result = tasks.effect_at.enqueue("here")
+    assert gates["here"].entered.wait(20)
+
+    assert effects() == []
+    assert row(result).state == "running"
+    gates["here"].opened.set()
+    ended(result)
+    assert "here" in effects()
+
+
+#: Tasks that write and are to have no effect, with the errors they end with.
+WITHOUT_EFFECT = [
+    (tasks.effect_and_fail, "Mistake", ""),
+    (tasks.roll_back, "TransactionManagementError", "left its transaction broken"),
+    (tasks.swallow_an_error, "TransactionManagementError", "left its transaction broken"),
+    (tasks.overrun_atomically, "JobTimedOut", ""),
+    (tasks.violate_at_the_commit, "IntegrityError", ""),
+    (tasks.close_the_connection, "TransactionManagementError", "left the transaction"),
+    (tasks.leave_a_block_open, "TransactionManagementError", "left the transaction"),
+]
+NAMES = [task.func.__name__ for task, *_ in WITHOUT_EFFECT]
+
+
+@pytest.mark.parametrize(("task", "name", "words"), WITHOUT_EFFECT, ids=NAMES)
+def test_a_job_that_fails_leaves_nothing(
+    worker: Start, heard: Heard, task: Any, name: str, words: str
+) -> None:
+    worker()
+
+    result = ended(task.enqueue("it"))
+
+    assert (result.status, error_names(result)) == (TaskResultStatus.FAILED, [name])
+    assert words in result.errors[0].traceback
+    until(lambda: heard.has_finished(result))
+    ended(tasks.effect.enqueue("other"))
+    until(lambda: effects() == ["after other", "other"])
+    assert calls == ["other"]
+    until(lambda: not Job.objects.exists())
+
+
+def test_a_savepoint_of_its_own_keeps_an_error_apart(worker: Start) -> None:
+    worker()
+
+    result = ended(tasks.swallow_an_error_in_a_savepoint.enqueue("it"))
+
+    assert result.status == TaskResultStatus.SUCCESSFUL
+    until(lambda: effects() == ["after it", "it"])
+
+
+def test_only_the_attempt_that_succeeds_has_effects(worker: Start) -> None:
+    worker()
+
+    result = ended(tasks.effect_at_second.enqueue("it"))
+
+    assert (result.attempts, error_names(result)) == (2, ["Mistake"])
+    until(lambda: effects() == ["after it", "it"])
+    assert calls == ["it"]
+
+
+def test_who_snoozes_has_no_effect(worker: Start) -> None:
+    worker()
+
+    result = ended(tasks.snooze_atomically.enqueue("it"))
+
+    assert (result.status, result.errors) == (TaskResultStatus.SUCCESSFUL, [])
+    until(lambda: effects() == ["after it 2", "it 2"])
+
+
+def test_a_callback_that_fails_changes_nothing(worker: Start, heard: Heard) -> None:
+    worker()
+
+    result = ended(tasks.fail_after_the_commit.enqueue("it"))
+
+    assert result.status == TaskResultStatus.SUCCESSFUL
+    until(lambda: heard.has_finished(result))
+    until(lambda: calls == ["it"])
+    until(lambda: effects() == ["after it", "it"])
+
+
+def test_a_lost_claim_has_no_effect(worker: Start, caplog: Any) -> None:
+    lost = tasks.effect.enqueue("lost")
+    tasks.wait_at.using(priority=1).enqueue("here")
+    # The claim is taken over between being claimed and being begun.
+    worker(concurrency=1)
+    assert gates["here"].entered.wait(20)
+    Job.objects.filter(id=lost.id).update(
+        state="running", claimed_by="nobody", fence=F("fence") + 7
+    )
+    gates["here"].opened.set()
+    assert ended(add.enqueue(1)).return_value == 1
+
+    assert "lost" not in calls
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="there, one transaction at a time")
+def test_a_claim_cannot_be_taken_over_while_it_runs(worker: Start) -> None:
+    worker()
+    result = tasks.effect_at.enqueue("here")
+    assert gates["here"].entered.wait(20)
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id FROM {Job._meta.db_table} FOR UPDATE SKIP LOCKED")
+        assert cursor.fetchall() == []
+    gates["here"].opened.set()
+    assert ended(result).status == TaskResultStatus.SUCCESSFUL
+
+
+def test_a_stubborn_job_is_cut_off(worker: Start, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hand, "GRACE", 0.05)
+    running = worker(concurrency=1)
+
+    result = ended(tasks.overrun_stubbornly_in_atomic.enqueue("here"))
+
+    assert error_names(result) == ["JobTimedOut"]
+    until(lambda: running.runtime.lifetime.failure)
+    ended(tasks.effect.enqueue("other"))
+    before = stored(result)
+    gates["here"].opened.set()
+    ended(tasks.effect.enqueue("another"))
+    assert stored(result) == before
+    until(lambda: effects() == ["after another", "after other", "another", "other"])
+    assert calls == ["other", "another"]

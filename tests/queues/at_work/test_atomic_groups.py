@@ -1,0 +1,224 @@
+"""Short atomic jobs share a transaction, and none of them takes another with it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.backends.signals import connection_created
+from django.db.models import F
+
+from hosting.compat import TaskResultStatus, task_backends
+from hosting.models import Job, JobResult
+from hosting.queues import atomic, hand, workshop
+from hosting.queues.pace import Pace
+from hosting.queues.stores import base
+from tests.queues.at_work import tasks
+from tests.queues.at_work.facts import effects, ended, error_names, the_store
+from tests.queues.conftest import Heard, RunningWorker, until
+from tests.queues.tasks import calls, gates
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("effect_table"),
+]
+
+Start = Callable[..., RunningWorker]
+
+
+class Groups:
+    """How many claims each transaction of atomic jobs has locked."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
+    """Have all jobs that are ready share a transaction, however long they take."""
+    groups = Groups()
+    store = type(the_store())
+    lock = store.lock
+
+    def note_and_lock(self: base.Store, claims: Any) -> Any:
+        groups.sizes.append(len(claims))
+        return lock(self, claims)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "lock", note_and_lock)
+    monkeypatch.setattr(atomic, "SPAN", 60.0)
+    monkeypatch.setattr(Pace, "fitting", lambda self, seconds, most: most)
+    monkeypatch.setattr(Pace, "wanted", lambda self, idle, waiting: 100 if idle else 0)
+    return groups
+
+
+@pytest.fixture
+def alone(worker: Start) -> Callable[[], RunningWorker]:
+    return lambda: worker(concurrency=1)
+
+
+One = Callable[[], RunningWorker]
+
+
+def test_many_jobs_share_few_commits(worker: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (atomic, workshop):  # on a slow machine fewer would fit
+        monkeypatch.setattr(module, "SPAN", 0.1)
+    commits: list[int] = []
+
+    def count_commits(connection: Any, **kwargs: Any) -> None:
+        def count_and_commit() -> Any:
+            commits.append(1)
+            return type(connection)._commit(connection)
+
+        connection._commit = count_and_commit
+
+    names = [f"{number:03}" for number in range(100)]
+    task_backends["default"].enqueue_many(tasks.effect_alone, [(name,) for name in names])
+    connection_created.connect(count_commits)
+    try:
+        worker(concurrency=1)
+        until(lambda: JobResult.objects.filter(status="SUCCESSFUL").count() == 100)
+    finally:
+        connection_created.disconnect(count_commits)
+
+    assert effects() == names
+    assert 0 < len(commits) < 70  # also those that claim, and that tell of this process
+
+
+def good(name: str) -> Any:
+    return tasks.effect.enqueue(name)
+
+
+#: What a job does to its transaction, and the error it ends with.
+TROUBLE = [
+    (tasks.effect_and_fail, "Mistake"),
+    (tasks.roll_back, "TransactionManagementError"),
+    (tasks.swallow_an_error, "TransactionManagementError"),
+    (tasks.overrun_atomically, "JobTimedOut"),
+    (tasks.violate_at_the_commit, "IntegrityError"),
+    (tasks.close_the_connection, "TransactionManagementError"),
+    (tasks.leave_a_block_open, "TransactionManagementError"),
+]
+NAMES = [task.func.__name__ for task, *_ in TROUBLE]
+
+
+@pytest.mark.parametrize(("task", "error"), TROUBLE, ids=NAMES)
+def test_a_job_in_trouble_takes_no_other_with_it(
+    alone: One, groups: Groups, heard: Heard, task: Any, error: str
+) -> None:
+    before, bad, after = good("before"), task.enqueue("bad"), good("later")
+
+    alone()
+
+    assert error_names(ended(bad)) == [error]
+    for result in (before, after):
+        assert ended(result).status == TaskResultStatus.SUCCESSFUL
+    assert groups.sizes[0] == 3
+    until(lambda: effects() == ["after before", "after later", "before", "later"])
+    assert calls == ["before", "later"]  # and the callbacks of these two only, once each
+    until(lambda: heard.has_finished(before, bad, after))
+    for result in (before, bad, after):
+        assert [name for name, _, _ in heard.of(result)].count("finished") == 1
+    until(lambda: not Job.objects.exists())
+
+
+def test_a_callback_that_fails_keeps_no_other_back(
+    alone: One, groups: Groups, heard: Heard
+) -> None:
+    results = [good("before"), tasks.fail_after_the_commit.enqueue("bad"), good("later")]
+
+    alone()
+
+    for result in results:
+        assert ended(result).status == TaskResultStatus.SUCCESSFUL
+    assert groups.sizes[0] == 3
+    until(lambda: calls == ["before", "bad", "later"])
+    until(lambda: heard.has_finished(*results))
+
+
+def test_a_claim_that_was_lost_has_no_effect(alone: One, groups: Groups, heard: Heard) -> None:
+    """It is given up between the claim and the transaction, as by a worker that seems dead."""
+    results = [good("a"), good("lost"), good("c")]
+    lost = results[1]
+    store = type(the_store())
+    note_and_lock = store.lock
+
+    def take_over(self: Any, claims: Any) -> Any:
+        if len(claims) == 3:
+            Job.objects.filter(id=lost.id).update(fence=F("fence") + 1, claimed_by="another")
+        return note_and_lock(self, claims)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "lock", take_over)
+        alone()
+        for result in (results[0], results[2]):
+            assert ended(result).status == TaskResultStatus.SUCCESSFUL
+        until(lambda: effects() == ["a", "after a", "after c", "c"])
+
+    assert calls == ["a", "c"]
+    # Whoever has it now may still end it, or die: then it runs here.
+    the_store().upkeep.rescue()
+    assert ended(lost).status == TaskResultStatus.SUCCESSFUL
+    assert calls == ["a", "c", "lost"]
+
+
+def test_a_stubborn_job_takes_no_other_with_it(
+    worker: Start, groups: Groups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand, "GRACE", 0.05)
+    before = good("before")
+    bad = tasks.overrun_stubbornly_in_atomic.enqueue("here")
+    after = good("later")
+    running = worker(concurrency=1)
+
+    assert error_names(ended(bad)) == ["JobTimedOut"]
+    for result in (before, after):
+        assert ended(result).status == TaskResultStatus.SUCCESSFUL
+    assert groups.sizes[0] == 3
+    until(lambda: effects() == ["after before", "after later", "before", "later"])
+    gates["here"].opened.set()
+    assert ended(good("much later")).status == TaskResultStatus.SUCCESSFUL
+    assert "here" not in effects()
+    until(lambda: running.service.facts()["running"] == 0)
+
+
+@pytest.mark.skipif(
+    "connection.vendor == 'sqlite'", reason="there, its lock holds up whoever would cut it off"
+)
+def test_a_stubborn_job_is_cut_off_when_it_runs_alone_after_its_group(
+    worker: Start, groups: Groups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand, "GRACE", 0.05)
+    breaking = tasks.close_the_connection.enqueue("breaking")
+    bad = tasks.overrun_stubbornly_in_atomic.enqueue("here")
+    worker(concurrency=1)
+
+    assert error_names(ended(breaking)) == ["TransactionManagementError"]
+    assert error_names(ended(bad)) == ["JobTimedOut"]
+    assert ended(good("later")).status == TaskResultStatus.SUCCESSFUL
+    until(lambda: effects() == ["after later", "later"])
+
+
+def test_jobs_there_is_no_time_for_are_left_to_the_next(
+    worker: Start, groups: Groups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "SPAN", 0.0)
+    results = [good(name) for name in "abc"]
+
+    worker(concurrency=1)
+
+    for result in results:
+        assert ended(result).attempts == 1
+    assert groups.sizes[0] == 3
+    assert len(groups.sizes) >= 3
+    assert calls == ["a", "b", "c"]
+
+
+def test_jobs_that_are_not_atomic_share_nothing(worker: Start, groups: Groups) -> None:
+    plain = tasks.note_effect.enqueue("plain")
+    results = [good("a"), good("b")]
+    worker(concurrency=1)
+
+    for result in (plain, *results):
+        assert ended(result).status == TaskResultStatus.SUCCESSFUL
+    assert groups.sizes[0] == 2
+    assert not connection.in_atomic_block

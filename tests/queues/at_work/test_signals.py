@@ -1,0 +1,137 @@
+"""The signals of a job with options, and what is spared where nobody hears them."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from hosting.compat import TaskResultStatus, task_finished, task_logger, task_started
+from hosting.queues import execution, settling
+from tests.queues.at_work import tasks
+from tests.queues.at_work.facts import ended
+from tests.queues.conftest import Heard, RunningWorker, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Start = Callable[..., RunningWorker]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of jobs for which the worker makes a `TaskResult`."""
+    made: list[str] = []
+
+    def note(module: Any) -> None:
+        to_result = module.to_result
+
+        def noting(record: Any, task: Any) -> Any:
+            made.append(str(record.id))
+            return to_result(record, task)
+
+        monkeypatch.setattr(module, "to_result", noting)
+
+    note(execution)
+    note(settling)
+    return made
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    level = task_logger.level
+    task_logger.setLevel(logging.WARNING)
+    yield
+    task_logger.setLevel(level)
+
+
+def names(heard: Heard, result: Any) -> list[str]:
+    return [name for name, _, _ in heard.of(result)]
+
+
+def test_every_attempt_starts_and_the_job_finishes_once(worker: Start, heard: Heard) -> None:
+    worker()
+    result = tasks.fail.enqueue(until_attempt=3)
+    until(lambda: heard.has_finished(result))
+
+    assert names(heard, result) == ["enqueued", "started", "started", "started", "finished"]
+    finished = heard.of(result)[-1][2]
+    assert (finished.status, finished.attempts) == (TaskResultStatus.SUCCESSFUL, 3)
+    assert len(finished.errors) == 2
+    result.refresh()
+    assert finished == result
+
+
+def test_who_snoozes_has_not_finished(worker: Start, heard: Heard) -> None:
+    worker()
+    result = tasks.snooze.enqueue(1)
+    until(lambda: heard.has_finished(result))
+
+    assert names(heard, result) == ["enqueued", "started", "started", "finished"]
+
+
+def test_the_end_is_stored_before_it_is_told(worker: Start) -> None:
+    stored: list[Any] = []
+
+    def look(task_result: Any, **kwargs: Any) -> None:
+        told = task_result.status
+        task_result.refresh()
+        stored.append((told, task_result.status))
+
+    task_finished.connect(look)
+    try:
+        worker()
+        tasks.note.enqueue(1)
+        tasks.effect_free.enqueue()
+        tasks.choose.enqueue("GraveMistake")
+        until(lambda: len(stored) == 3)
+    finally:
+        task_finished.disconnect(look)
+    assert all(told == status for told, status in stored)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_no_result_is_made_where_nobody_hears(worker: Start, made: list[str]) -> None:
+    worker()
+    for task in (tasks.note, tasks.effect_free):
+        ended(task.enqueue(1))
+    # Failures are announced after successes of before, so these would be there.
+    failed = tasks.choose.enqueue("GraveMistake")
+    until(lambda: failed.id in made)
+
+    assert made == [failed.id]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_failures_are_logged_all_the_same(worker: Start, caplog: Any) -> None:
+    worker()
+    result = tasks.choose.enqueue("GraveMistake")
+
+    def lines() -> list[Any]:
+        return [r for r in caplog.records if r.name == task_logger.name and result.id in r.message]
+
+    until(lines)
+    [record] = lines()
+    assert record.levelname == "ERROR"
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("signal", [task_started, task_finished], ids=["started", "finished"])
+def test_a_receiver_is_enough(worker: Start, made: list[str], signal: Any) -> None:
+    heard: list[str] = []
+
+    def receive(task_result: Any, **kwargs: Any) -> None:
+        heard.append(task_result.id)
+
+    signal.connect(receive)
+    try:
+        worker()
+        first = ended(tasks.note.enqueue(1))
+        until(lambda: heard == [first.id])
+    finally:
+        signal.disconnect(receive)
+    ended(tasks.note.enqueue(2))
+    failed = tasks.choose.enqueue("GraveMistake")
+    until(lambda: failed.id in made)
+
+    assert heard == [first.id]
+    assert made == [first.id, failed.id]
