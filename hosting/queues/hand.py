@@ -30,6 +30,7 @@ class JobInHand:
         "__weakref__",
         "_parent",
         "_token",
+        "abandon",
         "abandon_at",
         "claim",
         "connection",
@@ -53,6 +54,7 @@ class JobInHand:
         self.is_timed_out = False
         self.is_over = False
         self.abandon_at: float | None = None  # of the monotonic clock
+        self.abandon: Callable[[JobInHand], object] | None = None  # gives it up, on any thread
         self.progress = self.stored_progress = ""
         self.thread: threading.Thread | None = None
         self.connection: Any = None  # whose transaction it runs in
@@ -90,7 +92,7 @@ class JobInHand:
             self.thread = threading.current_thread()
             now = time.monotonic()
             self.abandon_at = now + timeout + GRACE
-            alarm.ring_at(now + timeout, _time_out(weakref.ref(self), self.abandon_at))
+            self._ring_at(now + timeout, JobInHand.time_out)
 
     def end(self) -> bool:
         """Note that the attempt is over; False if it was so before, as it was abandoned."""
@@ -113,14 +115,19 @@ class JobInHand:
             self.is_timed_out = True
         if self._token is not None:
             self._token.cancel()
+        # Not left to the worker's own thread, which may wait for a lock that this job holds.
+        if self.abandon is not None and self.abandon_at is not None:
+            self._ring_at(self.abandon_at, self.abandon)
 
+    def _ring_at(self, moment: float, call: Callable[[JobInHand], object]) -> None:
+        """Have a function called at this moment, if the attempt that now begins still runs."""
+        weak, abandon_at = weakref.ref(self), self.abandon_at
 
-def _time_out(weak: weakref.ref[JobInHand], abandon_at: float) -> Callable[[], None]:
-    def ring() -> None:
-        if (job := weak()) is not None and job.abandon_at == abandon_at:
-            job.time_out()
+        def ring() -> None:
+            if (job := weak()) is not None and job.abandon_at == abandon_at and not job.is_over:
+                call(job)
 
-    return ring
+        alarm.ring_at(moment, ring)
 
 
 class Plan:

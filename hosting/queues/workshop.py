@@ -78,7 +78,6 @@ class Workshop:
         self._in_hand: dict[UUID, JobInHand] = {}
         self._waiting: deque[JobInHand] = deque()  # of those in hand, they have not begun
         self._unbegun: deque[JobInHand] = deque()  # of those in hand, they are to be given back
-        self._timed: deque[JobInHand] = deque()  # of those that run, their time is limited
         self._next_attendance = 0.0
         self._last_move = 0.0  # when a job last ended, or the first was claimed
 
@@ -108,7 +107,6 @@ class Workshop:
             return ATTENDANCE
         now = time.monotonic()
         pauses = [self._next_attendance - now]
-        pauses += [job.abandon_at - now for job in list(self._timed) if job.abandon_at]
         if self._waiting:
             self._hurry(now - self._last_move)
             pauses.append(TICK)
@@ -236,7 +234,7 @@ class Workshop:
 
     def _watch_time(self, job: JobInHand) -> None:
         if job.options and job.options.timeout is not None:
-            self._timed.append(job)
+            job.abandon = self._abandon
 
     def _end(self, outcomes: Sequence[Outcome]) -> bool:
         """Have outcomes settled; False if the jobs were abandoned meanwhile."""
@@ -250,13 +248,8 @@ class Workshop:
     # Jobs that run
 
     def attend(self) -> None:
-        """See to the jobs that run: whose time is over, who was cancelled, how far they are."""
+        """See to the jobs that run: who was cancelled, how far they are."""
         now = time.monotonic()
-        for job in [job for job in list(self._timed) if job.is_over]:
-            self._timed.remove(job)
-        for job in list(self._timed):
-            if job.abandon_at is not None and now >= job.abandon_at:
-                self._abandon(job)
         if self._in_hand and now >= self._next_attendance:
             self._next_attendance = now + ATTENDANCE
             for job_id in self._store.control.asked_to_end(self._presence.name):
@@ -273,11 +266,12 @@ class Workshop:
         self._log_abandoned(job.claim, stack)
         if job.connection is not None:
             self._store.sever(job.connection.connection)
-        mates = [mate for mate in job.mates if mate is not job and mate.end()]
+        mates = [mate for mate in list(job.mates) if mate is not job and mate.end()]
         self._pending.append(self._executor.judge(job, error))
         self._pending.extend(Outcome(mate, Ending.RELEASED, None) for mate in mates)
         self._crew.write_off()
         self._recycle(f"a thread is lost to job {job.claim.id} ({job.claim.task_path})")
+        self._wake()
 
     def _store_progress(self) -> None:
         for job in list(self._in_hand.values()):
