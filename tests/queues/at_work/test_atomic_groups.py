@@ -181,9 +181,6 @@ def test_a_stubborn_job_takes_no_other_with_it(
     until(lambda: running.service.facts()["running"] == 0)
 
 
-@pytest.mark.skipif(
-    "connection.vendor == 'sqlite'", reason="there, its lock holds up whoever would cut it off"
-)
 def test_a_stubborn_job_is_cut_off_when_it_runs_alone_after_its_group(
     worker: Start, groups: Groups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
