@@ -2,11 +2,8 @@
 
 import threading
 import time
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-
-from django.db import DatabaseError, connection, transaction
 
 from hosting import task
 from hosting.queues import JobContext
@@ -210,127 +207,6 @@ def note_moment() -> None:
     calls.append(time.monotonic())
 
 
-# Atomic
-
-
-def write(what: str, after: str | None = None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO at_work_effect (what, after) VALUES (%s, %s)", [what, after])
-
-
-def write_and_call_back(what: str) -> None:
-    write(what)
-    transaction.on_commit(lambda: calls.append(what))
-    note_effect.enqueue(f"after {what}")
-
-
-@task
-def note_effect(what: str) -> None:
-    write(what)
-
-
-@task(atomic=True)
-def effect(what: str) -> str:
-    write_and_call_back(what)
-    return what
-
-
-@task(atomic=True)
-def effect_alone(what: str) -> None:
-    write(what)
-
-
-@task(atomic=True)
-def effect_at(gate: str) -> None:
-    gates[gate].pass_through()
-    write_and_call_back(gate)
-
-
-@task(atomic=True, max_attempts=1)
-def effect_and_fail(what: str) -> None:
-    write_and_call_back(what)
-    raise Mistake
-
-
-@task(atomic=True, takes_context=True, max_attempts=2, backoff=AT_ONCE)
-def effect_at_second(context: JobContext, what: str) -> None:
-    write_and_call_back(what)
-    if context.attempt == 1:
-        raise Mistake
-
-
-@task(atomic=True)
-def roll_back(what: str) -> None:
-    write_and_call_back(what)
-    transaction.set_rollback(True)
-
-
-@task(atomic=True)
-def swallow_an_error(what: str) -> None:
-    write_and_call_back(what)
-    with suppress(DatabaseError), transaction.mark_for_rollback_on_error():  # as the ORM does
-        write(what)
-
-
-@task(atomic=True)
-def swallow_an_error_in_a_savepoint(what: str) -> None:
-    write_and_call_back(what)
-    with suppress(DatabaseError), transaction.atomic():
-        write(what)
-
-
-@task(atomic=True)
-def close_the_connection(what: str) -> None:
-    write_and_call_back(what)
-    connection.close()
-
-
-@task(atomic=True)
-def leave_a_block_open(what: str) -> None:
-    write_and_call_back(what)
-    transaction.atomic().__enter__()
-
-
-@task(atomic=True)
-def violate_at_the_commit(what: str) -> None:
-    write_and_call_back(what)
-    write(f"{what} that refers", after="nobody")
-
-
-@task(atomic=True)
-def fail_after_the_commit(what: str) -> None:
-    def call_back() -> None:
-        raise Mistake("too late")
-
-    transaction.on_commit(call_back)
-    write_and_call_back(what)
-
-
-@task(atomic=True, takes_context=True, timeout=0.05)
-def overrun_atomically(context: JobContext, what: str) -> None:
-    write_and_call_back(what)
-    assert context.token.wait(20)
-    context.token.raise_if_cancelled()
-
-
-@task(atomic=True, timeout=0.05)
-def overrun_stubbornly_in_atomic(gate: str) -> None:
-    write_and_call_back(gate)
-    gates[gate].pass_through()
-
-
-@task(atomic=True, takes_context=True)
-def snooze_atomically(context: JobContext, what: str) -> None:
-    write_and_call_back(f"{what} {context.attempt}")
-    if context.attempt == 1:
-        context.snooze(0)
-
-
 @task
 def add_all(first: Any, second: Any = 0, extra: Any = 0) -> Any:
     return first + second + extra
-
-
-@task(atomic=True)
-def effect_free(what: Any = None) -> None:
-    calls.append(what)

@@ -10,7 +10,7 @@ from django.db.models import F
 from hosting.compat import TaskResultStatus
 from hosting.models import Job
 from hosting.queues import hand
-from tests.queues.at_work import tasks
+from tests.queues.at_work import atomic_tasks, tasks
 from tests.queues.at_work.facts import effects, ended, error_names, row, stored
 from tests.queues.conftest import Heard, RunningWorker, until
 from tests.queues.tasks import add, calls, gates
@@ -26,7 +26,7 @@ Start = Callable[..., RunningWorker]
 def test_all_of_it_commits(worker: Start, heard: Heard) -> None:
     worker()
 
-    result = ended(tasks.effect.enqueue("it"))
+    result = ended(atomic_tasks.effect.enqueue("it"))
 
     assert (result.return_value, result.attempts) == ("it", 1)
     until(lambda: effects() == ["after it", "it"])
@@ -37,7 +37,7 @@ def test_all_of_it_commits(worker: Start, heard: Heard) -> None:
 
 def test_nothing_of_it_is_seen_before(worker: Start) -> None:
     worker()
-    result = tasks.effect_at.enqueue("here")
+    result = atomic_tasks.effect_at.enqueue("here")
     assert gates["here"].entered.wait(20)
 
     assert effects() == []
@@ -49,13 +49,13 @@ def test_nothing_of_it_is_seen_before(worker: Start) -> None:
 
 #: Tasks that write and are to have no effect, with the errors they end with.
 WITHOUT_EFFECT = [
-    (tasks.effect_and_fail, "Mistake", ""),
-    (tasks.roll_back, "TransactionManagementError", "left its transaction broken"),
-    (tasks.swallow_an_error, "TransactionManagementError", "left its transaction broken"),
-    (tasks.overrun_atomically, "JobTimedOut", ""),
-    (tasks.violate_at_the_commit, "IntegrityError", ""),
-    (tasks.close_the_connection, "TransactionManagementError", "left the transaction"),
-    (tasks.leave_a_block_open, "TransactionManagementError", "left the transaction"),
+    (atomic_tasks.effect_and_fail, "Mistake", ""),
+    (atomic_tasks.roll_back, "TransactionManagementError", "left its transaction broken"),
+    (atomic_tasks.swallow_an_error, "TransactionManagementError", "left its transaction broken"),
+    (atomic_tasks.overrun_atomically, "JobTimedOut", ""),
+    (atomic_tasks.violate_at_the_commit, "IntegrityError", ""),
+    (atomic_tasks.close_the_connection, "TransactionManagementError", "left the transaction"),
+    (atomic_tasks.leave_a_block_open, "TransactionManagementError", "left the transaction"),
 ]
 NAMES = [task.func.__name__ for task, *_ in WITHOUT_EFFECT]
 
@@ -71,7 +71,7 @@ def test_a_job_that_fails_leaves_nothing(
     assert (result.status, error_names(result)) == (TaskResultStatus.FAILED, [name])
     assert words in result.errors[0].traceback
     until(lambda: heard.has_finished(result))
-    ended(tasks.effect.enqueue("other"))
+    ended(atomic_tasks.effect.enqueue("other"))
     until(lambda: effects() == ["after other", "other"])
     assert calls == ["other"]
     until(lambda: not Job.objects.exists())
@@ -80,7 +80,7 @@ def test_a_job_that_fails_leaves_nothing(
 def test_a_savepoint_of_its_own_keeps_an_error_apart(worker: Start) -> None:
     worker()
 
-    result = ended(tasks.swallow_an_error_in_a_savepoint.enqueue("it"))
+    result = ended(atomic_tasks.swallow_an_error_in_a_savepoint.enqueue("it"))
 
     assert result.status == TaskResultStatus.SUCCESSFUL
     until(lambda: effects() == ["after it", "it"])
@@ -89,7 +89,7 @@ def test_a_savepoint_of_its_own_keeps_an_error_apart(worker: Start) -> None:
 def test_only_the_attempt_that_succeeds_has_effects(worker: Start) -> None:
     worker()
 
-    result = ended(tasks.effect_at_second.enqueue("it"))
+    result = ended(atomic_tasks.effect_at_second.enqueue("it"))
 
     assert (result.attempts, error_names(result)) == (2, ["Mistake"])
     until(lambda: effects() == ["after it", "it"])
@@ -99,7 +99,7 @@ def test_only_the_attempt_that_succeeds_has_effects(worker: Start) -> None:
 def test_who_snoozes_has_no_effect(worker: Start) -> None:
     worker()
 
-    result = ended(tasks.snooze_atomically.enqueue("it"))
+    result = ended(atomic_tasks.snooze_atomically.enqueue("it"))
 
     assert (result.status, result.errors) == (TaskResultStatus.SUCCESSFUL, [])
     until(lambda: effects() == ["after it 2", "it 2"])
@@ -108,7 +108,7 @@ def test_who_snoozes_has_no_effect(worker: Start) -> None:
 def test_a_callback_that_fails_changes_nothing(worker: Start, heard: Heard) -> None:
     worker()
 
-    result = ended(tasks.fail_after_the_commit.enqueue("it"))
+    result = ended(atomic_tasks.fail_after_the_commit.enqueue("it"))
 
     assert result.status == TaskResultStatus.SUCCESSFUL
     until(lambda: heard.has_finished(result))
@@ -117,7 +117,7 @@ def test_a_callback_that_fails_changes_nothing(worker: Start, heard: Heard) -> N
 
 
 def test_a_lost_claim_has_no_effect(worker: Start, caplog: Any) -> None:
-    lost = tasks.effect.enqueue("lost")
+    lost = atomic_tasks.effect.enqueue("lost")
     tasks.wait_at.using(priority=1).enqueue("here")
     # The claim is taken over between being claimed and being begun.
     worker(concurrency=1)
@@ -134,7 +134,7 @@ def test_a_lost_claim_has_no_effect(worker: Start, caplog: Any) -> None:
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="there, one transaction at a time")
 def test_a_claim_cannot_be_taken_over_while_it_runs(worker: Start) -> None:
     worker()
-    result = tasks.effect_at.enqueue("here")
+    result = atomic_tasks.effect_at.enqueue("here")
     assert gates["here"].entered.wait(20)
 
     with connection.cursor() as cursor:
@@ -148,14 +148,14 @@ def test_a_stubborn_job_is_cut_off(worker: Start, monkeypatch: Any) -> None:
     monkeypatch.setattr(hand, "GRACE", 0.05)
     running = worker(concurrency=1)
 
-    result = ended(tasks.overrun_stubbornly_in_atomic.enqueue("here"))
+    result = ended(atomic_tasks.overrun_stubbornly_in_atomic.enqueue("here"))
 
     assert error_names(result) == ["JobTimedOut"]
     until(lambda: running.runtime.lifetime.failure)
-    ended(tasks.effect.enqueue("other"))
+    ended(atomic_tasks.effect.enqueue("other"))
     before = stored(result)
     gates["here"].opened.set()
-    ended(tasks.effect.enqueue("another"))
+    ended(atomic_tasks.effect.enqueue("another"))
     assert stored(result) == before
     until(lambda: effects() == ["after another", "after other", "another", "other"])
     assert calls == ["other", "another"]

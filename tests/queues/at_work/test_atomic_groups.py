@@ -13,7 +13,7 @@ from hosting.models import Job, JobResult
 from hosting.queues import atomic, hand, workshop
 from hosting.queues.pace import Pace
 from hosting.queues.stores import base
-from tests.queues.at_work import tasks
+from tests.queues.at_work import atomic_tasks
 from tests.queues.at_work.facts import effects, ended, error_names, the_store
 from tests.queues.conftest import Heard, RunningWorker, until
 from tests.queues.tasks import calls, gates
@@ -72,7 +72,7 @@ def test_many_jobs_share_few_commits(worker: Start, monkeypatch: pytest.MonkeyPa
         connection._commit = count_and_commit
 
     names = [f"{number:03}" for number in range(100)]
-    task_backends["default"].enqueue_many(tasks.effect_alone, [(name,) for name in names])
+    task_backends["default"].enqueue_many(atomic_tasks.effect_alone, [(name,) for name in names])
     connection_created.connect(count_commits)
     try:
         worker(concurrency=1)
@@ -85,18 +85,18 @@ def test_many_jobs_share_few_commits(worker: Start, monkeypatch: pytest.MonkeyPa
 
 
 def good(name: str) -> Any:
-    return tasks.effect.enqueue(name)
+    return atomic_tasks.effect.enqueue(name)
 
 
 #: What a job does to its transaction, and the error it ends with.
 TROUBLE = [
-    (tasks.effect_and_fail, "Mistake"),
-    (tasks.roll_back, "TransactionManagementError"),
-    (tasks.swallow_an_error, "TransactionManagementError"),
-    (tasks.overrun_atomically, "JobTimedOut"),
-    (tasks.violate_at_the_commit, "IntegrityError"),
-    (tasks.close_the_connection, "TransactionManagementError"),
-    (tasks.leave_a_block_open, "TransactionManagementError"),
+    (atomic_tasks.effect_and_fail, "Mistake"),
+    (atomic_tasks.roll_back, "TransactionManagementError"),
+    (atomic_tasks.swallow_an_error, "TransactionManagementError"),
+    (atomic_tasks.overrun_atomically, "JobTimedOut"),
+    (atomic_tasks.violate_at_the_commit, "IntegrityError"),
+    (atomic_tasks.close_the_connection, "TransactionManagementError"),
+    (atomic_tasks.leave_a_block_open, "TransactionManagementError"),
 ]
 NAMES = [task.func.__name__ for task, *_ in TROUBLE]
 
@@ -124,7 +124,7 @@ def test_a_job_in_trouble_takes_no_other_with_it(
 def test_a_callback_that_fails_keeps_no_other_back(
     alone: One, groups: Groups, heard: Heard
 ) -> None:
-    results = [good("before"), tasks.fail_after_the_commit.enqueue("bad"), good("later")]
+    results = [good("before"), atomic_tasks.fail_after_the_commit.enqueue("bad"), good("later")]
 
     alone()
 
@@ -166,7 +166,7 @@ def test_a_stubborn_job_takes_no_other_with_it(
 ) -> None:
     monkeypatch.setattr(hand, "GRACE", 0.05)
     before = good("before")
-    bad = tasks.overrun_stubbornly_in_atomic.enqueue("here")
+    bad = atomic_tasks.overrun_stubbornly_in_atomic.enqueue("here")
     after = good("later")
     running = worker(concurrency=1)
 
@@ -185,8 +185,8 @@ def test_a_stubborn_job_is_cut_off_when_it_runs_alone_after_its_group(
     worker: Start, groups: Groups, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hand, "GRACE", 0.05)
-    breaking = tasks.close_the_connection.enqueue("breaking")
-    bad = tasks.overrun_stubbornly_in_atomic.enqueue("here")
+    breaking = atomic_tasks.close_the_connection.enqueue("breaking")
+    bad = atomic_tasks.overrun_stubbornly_in_atomic.enqueue("here")
     worker(concurrency=1)
 
     assert error_names(ended(breaking)) == ["TransactionManagementError"]
@@ -211,7 +211,7 @@ def test_jobs_there_is_no_time_for_are_left_to_the_next(
 
 
 def test_jobs_that_are_not_atomic_share_nothing(worker: Start, groups: Groups) -> None:
-    plain = tasks.note_effect.enqueue("plain")
+    plain = atomic_tasks.note_effect.enqueue("plain")
     results = [good("a"), good("b")]
     worker(concurrency=1)
 

@@ -8,7 +8,7 @@ import pytest
 
 from hosting.compat import TaskResultStatus, task_finished, task_logger, task_started
 from hosting.queues import execution, settling
-from tests.queues.at_work import tasks
+from tests.queues.at_work import atomic_tasks, tasks
 from tests.queues.at_work.facts import ended
 from tests.queues.conftest import Heard, RunningWorker, until
 
@@ -81,7 +81,7 @@ def test_the_end_is_stored_before_it_is_told(worker: Start) -> None:
     try:
         worker()
         tasks.note.enqueue(1)
-        tasks.effect_free.enqueue()
+        atomic_tasks.effect_free.enqueue()
         tasks.choose.enqueue("GraveMistake")
         until(lambda: len(stored) == 3)
     finally:
@@ -92,7 +92,7 @@ def test_the_end_is_stored_before_it_is_told(worker: Start) -> None:
 @pytest.mark.usefixtures("quiet")
 def test_no_result_is_made_where_nobody_hears(worker: Start, made: list[str]) -> None:
     worker()
-    for task in (tasks.note, tasks.effect_free):
+    for task in (tasks.note, atomic_tasks.effect_free):
         ended(task.enqueue(1))
     # Failures are announced after successes of before, so these would be there.
     failed = tasks.choose.enqueue("GraveMistake")

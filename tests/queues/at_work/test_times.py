@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from hosting.compat import TaskResultStatus
 from hosting.models import Job
-from tests.queues.at_work import tasks
+from tests.queues.at_work import atomic_tasks, tasks
 from tests.queues.at_work.facts import ended, error_names, row
 from tests.queues.conftest import Heard, RunningWorker, until
 from tests.queues.tasks import add, calls, gates
@@ -43,7 +43,7 @@ def test_what_has_expired_is_not_attempted_again(worker: Start) -> None:
 
 
 def test_atomic_jobs_expire_too(worker: Start) -> None:
-    late = tasks.effect.using(expires=timezone.now() - timedelta(seconds=1)).enqueue("never")
+    late = atomic_tasks.effect.using(expires=timezone.now() - timedelta(seconds=1)).enqueue("never")
     worker()
 
     assert error_names(ended(late)) == ["JobExpired"]
