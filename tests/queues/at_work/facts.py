@@ -26,14 +26,14 @@ def the_store() -> Store:
     return store_for("default")
 
 
-def ended(result: Any) -> Any:
+def ended(result: Any, seconds: float = 20) -> Any:
     """The result, once the job has ended."""
 
     def has_ended() -> bool:
         result.refresh()
         return bool(result.is_finished)
 
-    until(has_ended)
+    until(has_ended, seconds)
     return result
 
 

@@ -170,9 +170,10 @@ def test_a_stubborn_job_takes_no_other_with_it(
     after = good("later")
     running = worker(concurrency=1)
 
-    assert error_names(ended(bad)) == ["JobTimedOut"]
+    # All of this while the gate is closed, which it is for 20 s at most.
+    assert error_names(ended(bad, 6)) == ["JobTimedOut"]
     for result in (before, after):
-        assert ended(result).status == TaskResultStatus.SUCCESSFUL
+        assert ended(result, 6).status == TaskResultStatus.SUCCESSFUL
     assert groups.sizes[0] == 3
     until(lambda: effects() == ["after before", "after later", "before", "later"])
     gates["here"].opened.set()

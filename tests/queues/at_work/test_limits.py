@@ -9,6 +9,7 @@ import pytest
 from hosting import Concurrency, Rate
 from hosting.compat import TaskResultStatus
 from hosting.models import Job
+from hosting.queues import lookout
 from tests.queues.at_work import tasks
 from tests.queues.at_work.facts import AT_ONCE, cancel, ended, error_names
 from tests.queues.conftest import RunningWorker, until
@@ -58,14 +59,17 @@ def test_a_limit_holds_up_nobody_else(worker: Start) -> None:
         assert ended(result).status == TaskResultStatus.SUCCESSFUL
 
 
-def test_the_next_is_not_left_to_the_poll(worker: Start) -> None:
+def test_the_next_is_not_left_to_the_poll(worker: Start, monkeypatch: Any) -> None:
+    monkeypatch.setattr(lookout, "FIRST", 3600.0)
     running = worker(poll_interval=3600)
     running.wait_until_ready()
     first, second = (tasks.wait_at.using(concurrency=1).enqueue(gate) for gate in "ab")
     assert gates["a"].entered.wait(20)
+    shift: Any = running.service._shift
+    until(lambda: shift._lookout.pause() > 1000)  # it has looked, and is to look again much later
     gates["a"].opened.set()
 
-    assert gates["b"].entered.wait(5)
+    assert gates["b"].entered.wait(10)
     gates["b"].opened.set()
     ended(first)
     ended(second)
