@@ -20,6 +20,7 @@ WORKERS = 2
 #: A job that cannot write what it wants to has failed once, which is its own matter.
 OFTEN = {"MAX_ATTEMPTS": 100}
 AWAY, BACK = "cannot use the database", "can use the database .* again"
+SLOW = 150  # jobs
 SIZE = 16  # of the disk, in megabytes
 
 
@@ -41,6 +42,7 @@ def survive(
     fleet.wait_until(lambda: len(fleet.lines(BACK)) == len(fleet.lines(AWAY)), "all is well")
     fleet.stop()
     account, said = fleet.account(), len(fleet.lines(AWAY))
+    jobs += SLOW
     report(what, jobs=jobs, lost=account.lost, duplicates=account.duplicates, said=said)
     assert (account.lost, account.left, account.executed) == (0, 0, jobs)
     assert len(fleet.lines(BACK)) == said

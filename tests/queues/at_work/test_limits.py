@@ -82,10 +82,10 @@ def test_what_fails_or_is_cancelled_makes_room(worker: Start) -> None:
     told = tasks.run_until_told.using(concurrency=1, backoff=AT_ONCE).enqueue()
     after = tasks.run_until_told.using(concurrency=1).enqueue("return")
     assert gates["running"].entered.wait(20)
+    gates["running"].entered.clear()
     assert cancel(told)
     ended(told)
 
-    gates["running"].entered.clear()
     assert gates["running"].entered.wait(20)
     assert cancel(after)
     assert ended(after).status == TaskResultStatus.SUCCESSFUL
