@@ -13,7 +13,11 @@ from tests.queues.at_work.facts import with_options
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), {1, 2}, b"\xff"], ids=str)
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("inf"), object(), {1, 2}, b"\xff"],
+    ids=["NaN", "Infinity", "object", "set", "bytes"],
+)
 def test_what_is_no_json_is_named(value: Any) -> None:
     with pytest.raises(ArgumentError, match=r"Argument 1 of .*\.add_all .*cannot be stored"):
         tasks.add_all.enqueue(value)
