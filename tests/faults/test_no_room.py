@@ -31,6 +31,7 @@ def survive(
     jobs = share(0.3)
     fleet.start(WORKERS)
     fleet.enqueue("note", jobs)
+    fleet.enqueue("linger", SLOW, 0.25)  # so that something is left to do when it is spoiled
     fleet.wait_for_results(jobs // 10)
     spoil()
     try:
