@@ -23,6 +23,7 @@ from django.utils.dateparse import parse_datetime
 from hosting.cancellation import CancellationToken
 from hosting.ids import process_name
 from hosting.queues.stores import store_for
+from hosting.queues.stores.clock import ago
 from hosting.scope import Scope
 from hosting.services import BackgroundService, ServiceStatus
 from hosting.signals import service_state_changed
@@ -60,7 +61,7 @@ class FleetService:
 
 def services() -> list[FleetService]:
     """The services of every living process, in the order of the processes' start."""
-    living = _rows().filter(seen_at__gt=_ago(STALE_AFTER)).order_by("started_at", "id")
+    living = _rows().filter(seen_at__gt=ago(STALE_AFTER)).order_by("started_at", "id")
     return [_service(row, status) for row in living for status in json.loads(row.services)]
 
 
@@ -118,7 +119,7 @@ class FleetReporter(BackgroundService):
         # A worker of this process may write the row at the same moment, to keep its claims.
         _rows().bulk_create([row], ignore_conflicts=True)
         _rows().filter(pk=self._id).update(**told)
-        _rows().filter(seen_at__lt=_ago(FORGOTTEN_AFTER)).delete()
+        _rows().filter(seen_at__lt=ago(FORGOTTEN_AFTER)).delete()
 
     def _delete(self) -> None:
         # While a worker of this process has jobs in hand, its row keeps them its own.
@@ -131,10 +132,6 @@ class FleetReporter(BackgroundService):
 def _rows() -> models.Manager[Any]:
     # The model is looked up late: this module is imported while apps still load.
     return apps.get_model("hosting", "HostProcess")._default_manager
-
-
-def _ago(span: timedelta) -> models.expressions.CombinedExpression:
-    return Now() - models.Value(span, output_field=models.DurationField())
 
 
 def _as_json(status: ServiceStatus) -> str:

@@ -9,7 +9,7 @@ from django.db import Error, connections
 
 from hosting.cancellation import CancellationToken
 from hosting.compat import TaskResultStatus
-from hosting.queues.presence import RENEWALS
+from hosting.queues.presence import FAREWELL, RENEWALS
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import BATCH
 from hosting.queues.wakeup import wake
@@ -48,11 +48,12 @@ class Maintenance:
 
     def begin(self) -> None:
         """Begin, on a thread."""
-        ServiceThread(f"hosting:maintenance:{self._store.alias}", self._run)
+        self._thread = ServiceThread(f"hosting:maintenance:{self._store.alias}", self._run)
 
     def close(self) -> None:
-        """End after the batch in hand."""
+        """End after the batch in hand; waits a moment for that."""
         self._closing.cancel()
+        self._thread.finished.wait(FAREWELL)
 
     def _run(self) -> None:
         since_pruning = PRUNING

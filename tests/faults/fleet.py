@@ -135,7 +135,8 @@ class Fleet:
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:
-            assert worker.wait_exit(2 * PATIENCE) == 0, worker.output
+            code = worker.wait_exit(2 * PATIENCE)
+            assert code == 0, f"exit code {code}\n{worker.output}"
         self.ended += self.workers
         self.workers = []
 

@@ -36,6 +36,9 @@ MOMENTS = 10.0
 #: How often, and after how many seconds each, a write is looked at whether it was a commit.
 LOOKS, GAP = 25, 0.001
 
+#: Seconds that the thread has to end in.
+FAREWELL = 0.5
+
 #: Seconds that one wait for a write takes at most.
 LONGEST = 60.0
 
@@ -51,7 +54,7 @@ class Watcher:
         self._writes: Writes | None = None
 
     def __enter__(self) -> bool:
-        ServiceThread(f"hosting:watch:{self._alias}", self._run)
+        self._thread = ServiceThread(f"hosting:watch:{self._alias}", self._run)
         return True
 
     def __exit__(
@@ -64,6 +67,7 @@ class Watcher:
         with self._lock:
             if self._writes is not None:
                 self._writes.wake()
+        self._thread.finished.wait(FAREWELL)
 
     def _run(self) -> None:
         try:
