@@ -209,5 +209,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        OnPostgreSQL(KEEP_TIDY),
+        OnPostgreSQL(KEEP_TIDY, migrations.RunSQL.noop),
     ]

@@ -37,10 +37,20 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def quiet() -> Iterator[None]:
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nobody hears of a success, whoever else has connected to the signals in this process."""
     level = task_logger.level
     task_logger.setLevel(logging.WARNING)
+    signals = (task_started, task_finished)
+    for signal in signals:
+        own = [each for each in signal.receivers if "log_task" in repr(each[1])]
+        assert own
+        monkeypatch.setattr(signal, "receivers", own)
+        signal.sender_receivers_cache.clear()
     yield
+    monkeypatch.undo()
+    for signal in signals:
+        signal.sender_receivers_cache.clear()
     task_logger.setLevel(level)
 
 
