@@ -472,10 +472,10 @@ def test_an_outcome_outlives_an_outage(worker: Start, caplog: Any) -> None:
     result = tasks.wait_at.enqueue("here")
     assert tasks.gates["here"].entered.wait(20)
     table = Job._meta.db_table
+    caplog.clear()
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} RENAME TO away")
     try:
-        caplog.clear()
         tasks.gates["here"].opened.set()
         until(lambda: any("cannot use the database" in r.message for r in caplog.records))
     finally:
