@@ -14,6 +14,11 @@ from hosting.scope import close_connections
 logger = logging.getLogger(__name__)
 
 
+#: Seconds that a thread gets to end in, so that it is not in the database when the interpreter
+#: ends.
+FAREWELL = 0.5
+
+
 class ServiceThread(threading.Thread):
     """A daemon thread that makes one call, keeps what it raised, and closes its connections.
 
@@ -40,6 +45,10 @@ class ServiceThread(threading.Thread):
         """Wait until the call has ended or `cancel` is cancelled; True if it has ended."""
         CancellationToken(self.finished, cancel).wait()
         return self.finished.is_cancelled
+
+    def part(self) -> None:
+        """Wait a moment for the call to end, which has been asked to."""
+        self.finished.wait(FAREWELL)
 
     def stack(self) -> str:
         """Where the call is now, as a traceback prints it."""

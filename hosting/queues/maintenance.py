@@ -9,7 +9,7 @@ from django.db import Error, connections
 
 from hosting.cancellation import CancellationToken
 from hosting.compat import TaskResultStatus
-from hosting.queues.presence import FAREWELL, RENEWALS
+from hosting.queues.presence import RENEWALS
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import BATCH
 from hosting.queues.wakeup import wake
@@ -53,7 +53,7 @@ class Maintenance:
     def close(self) -> None:
         """End after the batch in hand; waits a moment for that."""
         self._closing.cancel()
-        self._thread.finished.wait(FAREWELL)
+        self._thread.part()
 
     def _run(self) -> None:
         since_pruning = PRUNING

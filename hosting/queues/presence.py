@@ -28,10 +28,6 @@ logger = logging.getLogger(__name__)
 #: How often the row is renewed in the time for which one renewal is good.
 RENEWALS = 6
 
-#: Seconds that threads have to end in when a worker does, so that none is in the database when the
-#: interpreter ends.
-FAREWELL = 0.5
-
 #: The share of that time that is left unused, as clocks may differ in rate.
 MARGIN = 0.1
 
@@ -70,7 +66,7 @@ class Presence:
     def end(self) -> None:
         """Say that the process claims nothing any more; waits a moment for it to be said."""
         self._closing.cancel()
-        self._thread.finished.wait(FAREWELL)
+        self._thread.part()
 
     def _run(self) -> None:
         pause = self.dead_after / RENEWALS

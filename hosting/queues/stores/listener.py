@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from django.db import connections
 
 from hosting.backoff import Backoff
-from hosting.cancellation import CancellationToken
 from hosting.queues.stores.deadline import connect_within, deadline, shut_socket
-from hosting.threads import ServiceThread
+from hosting.queues.stores.listening import Listening
 
 logger = logging.getLogger(__name__)
 
@@ -31,27 +29,15 @@ PATIENCE = 10.0
 BACKOFF = Backoff(initial=0.5, maximum=30.0)
 
 
-class Listener:
+class Listener(Listening):
     """Calls `ring` for every notification, and whenever some may have been missed."""
 
     def __init__(self, alias: str, ring: Callable[[], object]) -> None:
-        self._alias = alias
-        self._ring = ring
-        self._closing = CancellationToken()
+        super().__init__(alias, ring)
         self._wrapper: Any = None
         self._failures = 0  # in a row
 
-    def __enter__(self) -> bool:
-        ServiceThread(f"hosting:listen:{self._alias}", self._run)
-        return True
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._closing.cancel()
+    def _interrupt(self) -> None:
         if self._wrapper is not None:
             shut_socket(self._wrapper.connection)
 

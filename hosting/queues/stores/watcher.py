@@ -16,14 +16,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from django.db import Error, connections
 
-from hosting.cancellation import CancellationToken
 from hosting.queues.stores.inotify import Writes
-from hosting.threads import ServiceThread
+from hosting.queues.stores.listening import Listening
 
 logger = logging.getLogger(__name__)
 
@@ -36,38 +34,22 @@ MOMENTS = 10.0
 #: How often, and after how many seconds each, a write is looked at whether it was a commit.
 LOOKS, GAP = 25, 0.001
 
-#: Seconds that the thread has to end in.
-FAREWELL = 0.5
-
 #: Seconds that one wait for a write takes at most.
 LONGEST = 60.0
 
 
-class Watcher:
+class Watcher(Listening):
     """Calls `ring` when something was written."""
 
     def __init__(self, alias: str, ring: Callable[[], object]) -> None:
-        self._alias = alias
-        self._ring = ring
-        self._closing = CancellationToken()
+        super().__init__(alias, ring)
         self._lock = threading.Lock()
         self._writes: Writes | None = None
 
-    def __enter__(self) -> bool:
-        self._thread = ServiceThread(f"hosting:watch:{self._alias}", self._run)
-        return True
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._closing.cancel()
+    def _interrupt(self) -> None:
         with self._lock:
             if self._writes is not None:
                 self._writes.wake()
-        self._thread.finished.wait(FAREWELL)
 
     def _run(self) -> None:
         try:
