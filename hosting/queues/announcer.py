@@ -51,6 +51,6 @@ class Announcer:
             try:
                 with Scope():
                     function()
-                    restore_connections(frozenset())
+                    restore_connections()
             except Exception:
                 logger.exception("What became of a job could not be announced")

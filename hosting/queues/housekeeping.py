@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Set
 from typing import Any
 
 from django.db import connections
@@ -11,27 +10,19 @@ from django.db import connections
 logger = logging.getLogger(__name__)
 
 
-def open_transactions() -> Set[str]:
-    """The aliases on which this thread is inside an atomic block."""
-    return {each.alias for each in connections.all(initialized_only=True) if each.in_atomic_block}
-
-
-def restore_connections(open_before: Set[str], **extra: Any) -> None:
+def restore_connections() -> None:
     """Undo what a task left: an open atomic block, autocommit switched off, a dead connection.
 
     Without that, the outcome of the job and of all later ones on this thread would be written into
-    a transaction that nobody commits. Blocks that were open before stay open.
+    a transaction that nobody commits.
     """
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
-            if connection.alias not in open_before:
-                logger.warning(
-                    "A task left a transaction open on %r; it is rolled back",
-                    connection.alias,
-                    extra=extra,
-                )
-                connection.close()
-                del connections[connection.alias]
+            logger.warning(
+                "A task left a transaction open on %r; it is rolled back", connection.alias
+            )
+            connection.close()
+            del connections[connection.alias]
         elif connection.connection is not None and _is_spoilt(connection):
             connection.close()
 

@@ -107,10 +107,6 @@ class Lookout:
         moments = [self._next_look, *([] if self._due_at is None else [self._due_at])]
         return max(0.0, min(moments) - self._clock())
 
-    def leave(self) -> None:
-        """Ask not to be told any more."""
-        self._listen(False)
-
     def _look(self) -> None:
         if not self.has_more:
             self._listen(self.is_told)  # before the look: what is added after it is told

@@ -18,6 +18,7 @@ from typing import Any
 from hosting.compat import task_finished
 from hosting.queues.announcer import Announcer
 from hosting.queues.backends import DatabaseBackend
+from hosting.queues.joblog import log_job
 from hosting.queues.listeners import has_listeners
 from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.outcomes import Ending, Outcome
@@ -33,9 +34,6 @@ LARGE = 100
 #: Seconds after which few outcomes are stored too.
 LINGER = 0.012
 
-#: Seconds that the database may take for one statement, until its connection is hung up.
-PATIENCE = 60.0
-
 
 @dataclass(slots=True)
 class Tally:
@@ -46,7 +44,7 @@ class Tally:
 
 
 class Settler:
-    """Stores outcomes for one worker; all but `add` is for the worker's own thread."""
+    """Stores outcomes for one worker; all but `pending` is for the worker's own thread."""
 
     def __init__(
         self,
@@ -90,12 +88,13 @@ class Settler:
             self._follow_up(settled, frozenset())
             batch = [each for each in batch if not each.is_settled]
         try:
-            with self._store.deadline(PATIENCE):
-                return self._exchange(batch, wanted)
+            claims = self._exchange(batch, wanted)
         except DATABASE_TROUBLE:
             self._in_doubt = True
             self.pending.extendleft(reversed([each for each in batch if not each.is_settled]))
             raise
+        self._in_doubt = False
+        return claims
 
     def close(self, until: Any) -> None:
         """Have announced what is settled."""
@@ -198,17 +197,9 @@ class Settler:
         task_finished.send_robust(sender=type(self._backend), task_result=result)
 
     def _log(self, level: int, outcome: Outcome, what: str, *values: object) -> None:
+        shown = outcome.error if outcome.ending in (Ending.FAILED, Ending.RETRYING) else None
         claim = outcome.claim
-        extra = {"service": self._service, "job": str(claim.id), "task": claim.task_path}
-        logger.log(
-            level,
-            f"Job %s (%s): {what}",
-            claim.id,
-            claim.task_path,
-            *values,
-            exc_info=outcome.error if outcome.ending in (Ending.FAILED, Ending.RETRYING) else None,
-            extra=extra,
-        )
+        log_job(logger, level, self._service, claim, f": {what}", *values, error=shown)
 
 
 def _is_stored(outcome: Outcome, record: Any) -> bool:

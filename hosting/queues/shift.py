@@ -24,13 +24,14 @@ from typing import Any
 from hosting.cancellation import CancellationToken
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.execution import Executor
+from hosting.queues.joblog import log_job
 from hosting.queues.lookout import Lookout
 from hosting.queues.maintenance import Maintenance
 from hosting.queues.outage import DATABASE_TROUBLE, Outage
 from hosting.queues.outcomes import Outcome
 from hosting.queues.position import Position
 from hosting.queues.presence import Presence, present
-from hosting.queues.settling import LINGER, PATIENCE, Settler, Tally
+from hosting.queues.settling import LINGER, Settler, Tally
 from hosting.queues.stores.values import Claim, Wanted
 from hosting.queues.wakeup import subscribed, wake
 from hosting.queues.workshop import Workshop
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 #: Share of the time for stopping that jobs get to finish in before they are told to end.
 FINISH_SHARE = 0.8
+
+#: Seconds that the database may take for what a round asks of it, until its connection is hung up.
+PATIENCE = 60.0
 
 #: Seconds that jobs have to end once they are told so, if the time for stopping has no end.
 MOMENT = 0.1
@@ -290,6 +294,4 @@ class Shift:
 
     def _log_each(self, level: int, claims: Collection[Claim], what: str) -> None:
         for claim in claims:
-            job, task = str(claim.id), claim.task_path
-            extra = {"service": self._duty.service, "job": job, "task": task}
-            logger.log(level, "Job %s (%s) %s", job, task, what, extra=extra)
+            log_job(logger, level, self._duty.service, claim, f" {what}")

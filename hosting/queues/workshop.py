@@ -21,6 +21,7 @@ from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor, JobTimedOut
 from hosting.queues.hand import JobInHand
 from hosting.queues.housekeeping import restore_connections
+from hosting.queues.joblog import log_job
 from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.pace import Pace
@@ -201,7 +202,7 @@ class Workshop:
             outcome = self._executor.attempt(job)
             self._last_move = ended = time.monotonic()
             self.pace.note(ended - began, 1)
-            restore_connections(frozenset())
+            restore_connections()
         refresh_connections()
         return self._end([outcome])
 
@@ -226,7 +227,7 @@ class Workshop:
             self._watch_time(job)
         outcomes = self._atomic.run(jobs, self._waiting.appendleft)
         self._last_move = time.monotonic()
-        restore_connections(frozenset())
+        restore_connections()
         refresh_connections()
         # Of a job that was abandoned there may be no outcome; then the first is over too.
         was_abandoned = first.is_over
@@ -263,7 +264,8 @@ class Workshop:
         if not job.end():
             return
         stack = thread_stack(job.thread) if job.thread else ""
-        self._log_abandoned(job.claim, stack)
+        words = " has not ended in its time and is abandoned; it is at\n%s"
+        log_job(logger, logging.ERROR, self._service, job.claim, words, stack)
         if job.connection is not None:
             self._store.sever(job.connection.connection)
         mates = [mate for mate in list(job.mates) if mate is not job and mate.end()]
@@ -278,12 +280,3 @@ class Workshop:
             if job.progress != job.stored_progress and not job.is_over:
                 text = job.stored_progress = job.progress
                 self._store.upkeep.note_progress(job.claim.id, job.claim.fence, text)
-
-    def _log_abandoned(self, claim: Claim, stack: str) -> None:
-        logger.error(
-            "Job %s (%s) has not ended in its time and is abandoned; it is at\n%s",
-            claim.id,
-            claim.task_path,
-            stack,
-            extra={"service": self._service, "job": str(claim.id), "task": claim.task_path},
-        )

@@ -209,9 +209,6 @@ def test_only_who_sleeps_is_told(watch: Watch) -> None:
     watch.sleep()
     assert watch.lookout.has_more
     assert not is_listening()
-    watch.end_of_search()
-    watch.lookout.leave()
-    assert not is_listening()
 
 
 def test_other_queues_are_none_of_its_business(store: Store) -> None:

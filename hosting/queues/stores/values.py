@@ -231,13 +231,3 @@ class Look:
     is_ready: bool
     seconds_until_due: float | None  # of the jobs that wait for their time
     is_held_up: bool  # by a limit or for a batch
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """How many jobs of one queue have one status."""
-
-    backend: str
-    queue_name: str
-    status: TaskResultStatus
-    jobs: int
