@@ -54,3 +54,11 @@ QUEUE_NAMES = f"""
     )
     SELECT name FROM found WHERE name IS NOT NULL
 """
+
+# Said for the indexes: what is blocked has a limit, and what is held a batch.
+HELD_UP = f"""
+        EXISTS (SELECT 1 FROM {JOB}
+            WHERE NOT (limit_key = '') AND state = 'blocked' AND backend = %s)
+        OR EXISTS (SELECT 1 FROM {JOB}
+            WHERE batch_id IS NOT NULL AND state = 'held' AND backend = %s)
+"""

@@ -1,0 +1,66 @@
+"""What the stores that write their own SQL have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from hosting.queues.stores.orm import GenericStore
+from hosting.queues.stores.rows import to_record
+from hosting.queues.stores.statements.shared import CLAIMED_NAMES, QUEUE_NAMES
+from hosting.queues.stores.values import Claim, JobRecord, NewJob, Wanted
+
+
+class SQLStore(GenericStore):
+    """Keeps jobs by statements of its own, where they are quicker than the ORM's."""
+
+    def insert(self, jobs: Sequence[NewJob]) -> list[JobRecord]:
+        if len(jobs) == 1:
+            return [self._insert(jobs[0])]
+        with self.atomic():
+            return [self._insert(job) for job in jobs]
+
+    def queue_names(self, backend: str) -> list[str]:
+        return [row[0] for row in self._fetch(QUEUE_NAMES, [backend, backend])]
+
+    @abstractmethod
+    def _insert(self, job: NewJob) -> JobRecord:
+        """Write the row of one job."""
+
+    @abstractmethod
+    def _id(self, value: Any) -> UUID:
+        """The id that the statements give as this value."""
+
+    @abstractmethod
+    def _moment(self, value: Any) -> Any:
+        """The datetime that the statements give as this value."""
+
+    def _fetch(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return list(cursor.fetchall())
+
+    def _names(self, wanted: Wanted) -> Collection[str]:
+        return self.queue_names(wanted.backend) if wanted.queues is None else wanted.queues
+
+    def _in_order(self, rows: Iterable[tuple[Any, ...]]) -> list[Claim]:
+        claims = [self._claim_of(row) for row in rows]
+        claims.sort(key=_key)
+        return claims
+
+    def _claim_of(self, row: tuple[Any, ...]) -> Claim:
+        key = (row[3], row[4], row[0])
+        job_id = self._id(row[0])
+        return Claim(job_id, row[1], row[2], key, row[5:12], bool(row[12]), row, self._record)
+
+    def _record(self, row: tuple[Any, ...]) -> JobRecord:
+        values = dict(zip(CLAIMED_NAMES, row, strict=True))
+        for name in ("run_after", "enqueued_at", "started_at", "claimed_at"):
+            values[name] = self._moment(values[name])
+        return to_record({**values, "id": self._id(row[0]), "state": "running"})
+
+
+def _key(claim: Claim) -> Any:
+    return claim.key
