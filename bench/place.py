@@ -50,10 +50,12 @@ class Place:
                 "NAME": self.name,
                 "HOST": self.host,
                 "USER": "postgres",
+                "CONN_MAX_AGE": 60,
             }
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": self.path("db.sqlite3"),
+            "CONN_MAX_AGE": 60,
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

@@ -17,6 +17,9 @@ LARGEST = 500
 #: Seconds of work for which a thread is woken.
 WORTH = 0.01
 
+#: A transaction that takes so many times its span had a job that is not short.
+SLOW = 4
+
 #: The weight of the newest measure, when it is quicker than what was known.
 WEIGHT = 0.2
 
@@ -62,12 +65,6 @@ class Pace:
             return 0
         return max(0, min(idle + ahead - waiting, LARGEST, self._trust))
 
-    def fitting(self, seconds: float, most: int) -> int:
-        """How many jobs fit into so many seconds, one after the other: 1 at least."""
-        if self._seconds is None:
-            return 1
-        return max(1, min(most, int(seconds / max(self._seconds, 1e-6))))
-
     def threads(self, waiting: int) -> int:
         """How many threads so many jobs are worth: waking one takes longer than a quick job."""
         if self._seconds is None:
@@ -80,3 +77,26 @@ class Pace:
             self._trust = min(LARGEST, 2 * max(limit, self._concurrency))
         else:
             self._trust = max(self._concurrency, min(self._trust, 2 * claimed))
+
+
+class Room:
+    """How many short jobs to begin one transaction with; may be shared by threads.
+
+    It doubles with each transaction that had time for all of its jobs, and shrinks to what there
+    was time for in one that had not. A job that took many times the whole span was none of those
+    that others may wait for: after it, each is alone at first.
+    """
+
+    def __init__(self, most: int, span: float) -> None:
+        self._most = most
+        self._span = span  # seconds
+        self.jobs = 1
+
+    def note(self, given: int, done: int, seconds: float) -> None:
+        """Note for how many of the given jobs there was time, and how long they took."""
+        if seconds > SLOW * self._span:
+            self.jobs = 1
+        elif seconds > self._span:
+            self.jobs = max(1, min(given, done))
+        else:
+            self.jobs = min(self._most, max(self.jobs, 2 * done))

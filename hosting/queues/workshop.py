@@ -16,7 +16,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from hosting.cancellation import CancellationToken
-from hosting.queues.atomic import LARGEST, SPAN, AtomicGroup
+from hosting.queues.atomic import LARGEST, AtomicGroup
 from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor, JobTimedOut
 from hosting.queues.hand import JobInHand
@@ -208,7 +208,7 @@ class Workshop:
 
     def _execute_atomically(self, first: JobInHand, largest: int) -> bool:
         jobs = [first]
-        most = 1 if first.runs_alone else self.pace.fitting(SPAN, largest)
+        most = 1 if first.runs_alone else min(largest, self._atomic.room.jobs)
         while len(jobs) < most and self._waiting:
             with suppress(IndexError):
                 job = self._waiting.popleft()

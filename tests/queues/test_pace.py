@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosting.queues.pace import AHEAD, LARGEST, Pace
+from hosting.queues.pace import AHEAD, LARGEST, SLOW, Pace, Room
 
 
 def pace_of(seconds: float, concurrency: int = 4, trusted: bool = True) -> Pace:
@@ -112,3 +112,32 @@ def test_bounds(
         assert wanted > 0  # nobody is idle while there may be work
     if seconds > AHEAD * concurrency:
         assert wanted == max(0, min(idle - waiting, wanted))
+
+
+def test_room_grows_with_every_transaction_that_had_time_for_all() -> None:
+    room, rooms = Room(20, 0.01), []
+    for _ in range(7):
+        rooms.append(room.jobs)
+        room.note(room.jobs, room.jobs, 0.001)
+    assert rooms == [1, 2, 4, 8, 16, 20, 20]
+
+
+def test_few_jobs_take_no_room_away() -> None:
+    room = Room(20, 0.01)
+    room.note(16, 16, 0.001)
+    room.note(1, 1, 0.001)
+    assert room.jobs == 20
+
+
+def test_room_shrinks_to_what_there_was_time_for() -> None:
+    room = Room(20, 0.01)
+    room.note(10, 10, 0.001)
+    room.note(20, 7, 0.011)
+    assert room.jobs == 7
+
+
+def test_after_a_long_job_each_is_alone_at_first() -> None:
+    room = Room(20, 0.01)
+    room.note(10, 10, 0.001)
+    room.note(20, 1, 0.01 * SLOW * 1.1)
+    assert room.jobs == 1

@@ -36,6 +36,7 @@ from hosting.queues.stores.statements.sqlite import (
     READY,
     settled,
 )
+from hosting.queues.stores.turns import turn
 from hosting.queues.stores.values import (
     Claim,
     Exchange,
@@ -173,7 +174,7 @@ class SQLiteStore(SQLStore):
         connection.ensure_connection()  # which sets the mode from the settings
         mode, connection.transaction_mode = connection.transaction_mode, "IMMEDIATE"
         try:
-            with transaction.atomic(using=self.alias):
+            with turn(self.alias), transaction.atomic(using=self.alias):
                 yield
         finally:
             connection.transaction_mode = mode
