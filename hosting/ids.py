@@ -19,12 +19,26 @@ def uuid7() -> uuid.UUID:
 
     The first 60 free bits are the time in units of 1/4096 ms, the other 62 are random.
     """
+    return uuid7s(1)[0]
+
+
+def uuid7s(count: int) -> list[uuid.UUID]:
+    """So many of them, in order, which takes half as long as making each by itself."""
     global _last
     with _lock:
-        ticks = time.time_ns() * 4096 // 1_000_000
-        _last = ticks = max(ticks, _last + 1)
-    value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62
-    return uuid.UUID(int=value | int.from_bytes(os.urandom(8), "big") >> 2)
+        first = max(time.time_ns() * 4096 // 1_000_000, _last + 1)
+        _last = first + count - 1
+    chance = memoryview(os.urandom(8 * count)).cast("Q")
+    return [
+        uuid.UUID(
+            int=(ticks >> 12) << 80
+            | 0x7 << 76
+            | (ticks & 0xFFF) << 64
+            | 0b10 << 62
+            | chance[place] >> 2
+        )
+        for place, ticks in enumerate(range(first, first + count))
+    ]
 
 
 def process_name() -> str:

@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from hosting.ids import uuid7
+from hosting.ids import uuid7, uuid7s
 from tests.host.helpers import on_threads
 
 
@@ -28,6 +28,13 @@ def test_later_ids_are_greater() -> None:
     made = [uuid7() for _ in range(10_000)]
     assert made == sorted(made)
     assert len(set(made)) == len(made)
+
+
+def test_many_at_once_are_greater_than_those_before_and_less_than_those_after() -> None:
+    made = [uuid7(), *uuid7s(10_000), *uuid7s(10_000), uuid7()]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+    assert {each.version for each in made} == {7}
 
 
 def test_later_ids_are_greater_when_the_clock_goes_backwards(

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.apps import apps
 from django.core import checks
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from hosting.compat import (
@@ -29,7 +29,7 @@ from hosting.compat import (
 )
 from hosting.conf.problems import Problem
 from hosting.exceptions import ConfigurationError
-from hosting.ids import uuid7
+from hosting.ids import uuid7, uuid7s
 from hosting.queues.declared import DatabaseTask, EnqueueOptions, EnqueuePlan, enqueue_options
 from hosting.queues.listeners import has_listeners
 from hosting.queues.options import LONGEST_NAME, BackendOptions, problems, read_options
@@ -51,6 +51,11 @@ LONGEST_PATH = 512
 
 #: A tuple of positional arguments, or a dict of keyword arguments.
 Call = Sequence[Any] | Mapping[str, Any]
+
+Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+
+#: In the place of an id where there is none yet.
+NO_ID = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,8 @@ class DatabaseBackend(BaseTaskBackend):
         """As `enqueue`, for a job that has a place in a batch."""
         self.validate_task(task)
         options = enqueue_options(task, declared_task(task), args, kwargs, timezone.now())
-        job = self._new_job(place, task, args, kwargs, options)
+        encoded = self._encoded(task.module_path, args, kwargs)
+        job = NewJob(uuid7(), *encoded, *self._shared(place, task, options))
         [record] = self.store.add([job])
         result = to_result(record, task)
         if record.id == job.id:
@@ -134,13 +140,7 @@ class DatabaseBackend(BaseTaskBackend):
         ids: list[str] = []
         with store.atomic():
             for batch in _in_batches(calls):
-                now = timezone.now()
-                jobs = [
-                    self._new_job(
-                        place or Place(), task, args, kwargs, plan.options(args, kwargs, now)
-                    )
-                    for args, kwargs in map(_arguments, batch)
-                ]
+                jobs = self._new_jobs(place or Place(), task, map(_arguments, batch), plan)
                 ids += self._add_many(task, jobs)
         self._wake()
         return ids
@@ -195,17 +195,36 @@ class DatabaseBackend(BaseTaskBackend):
                 task_enqueued.send_robust(sender=type(self), task_result=result)
         return [str(record.id) for record in records]
 
-    def _new_job(
-        self,
-        place: Place,
-        task: Task[..., Any],
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        options: EnqueueOptions,
-    ) -> NewJob:
-        path = task.module_path
-        encoded_args, encoded_kwargs = encode_arguments(path, args, kwargs)
-        require_size(path, encoded_args, encoded_kwargs, self.settings.max_arguments_bytes)
+    def _new_jobs(
+        self, place: Place, task: Task[..., Any], calls: Iterable[Arguments], plan: EnqueuePlan
+    ) -> list[NewJob]:
+        """The jobs of several calls, for which what is the same in all is found out once."""
+        path, now = task.module_path, timezone.now()
+        encoded = [(args, kwargs, *self._encoded(path, args, kwargs)) for args, kwargs in calls]
+        ids = uuid7s(len(encoded))
+        shared = None if plan.fixed is None else self._shared(place, task, plan.fixed)
+        return [
+            NewJob(
+                job_id,
+                args_text,
+                kwargs_text,
+                *(shared or self._shared(place, task, plan.options(args, kwargs, now))),
+            )
+            for job_id, (args, kwargs, args_text, kwargs_text) in zip(ids, encoded, strict=True)
+        ]
+
+    def _encoded(
+        self, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[str, str]:
+        """The JSON texts of the arguments, which are not too large."""
+        encoded = encode_arguments(path, args, kwargs)
+        require_size(path, *encoded, self.settings.max_arguments_bytes)
+        return encoded
+
+    def _shared(
+        self, place: Place, task: Task[..., Any], options: EnqueueOptions
+    ) -> tuple[Any, ...]:
+        """What follows id and arguments in a `NewJob`."""
         limit = None
         if options.limit_key:
             limit = LimitRule(
@@ -215,13 +234,13 @@ class DatabaseBackend(BaseTaskBackend):
                 period=options.limit_period,
             )
         return NewJob(
-            id=uuid7(),
+            id=NO_ID,
+            args="",
+            kwargs="",
             backend=self.alias,
             queue_name=task.queue_name,
             priority=int(task.priority),
-            task_path=path,
-            args=encoded_args,
-            kwargs=encoded_kwargs,
+            task_path=task.module_path,
             options=options.overrides,
             run_after=options.run_after,
             expires_in=options.expires_in,
@@ -231,12 +250,15 @@ class DatabaseBackend(BaseTaskBackend):
             limit=limit,
             batch_id=place.batch_id,
             is_held=place.is_held,
-        )
+        )[3:]
 
     def _wake(self) -> None:
         """Tell the workers of this process, once the caller's transaction has committed."""
         alias = self.store.alias
-        transaction.on_commit(partial(wake, alias), using=alias)
+        if connections[alias].in_atomic_block:
+            transaction.on_commit(partial(wake, alias), using=alias)
+        else:
+            wake(alias)
 
     def _installation_problems(self) -> Iterator[Problem]:
         if not apps.is_installed("hosting"):
@@ -251,10 +273,10 @@ def _in_batches(calls: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def _arguments(call: object) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    if isinstance(call, Mapping):
-        return (), call
     if isinstance(call, (tuple, list)):
         return call, {}
+    if isinstance(call, Mapping):
+        return (), call
     raise TypeError(
         f"A call is {call!r}, allowed: a tuple of positional or a dict of keyword arguments."
     )

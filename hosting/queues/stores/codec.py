@@ -24,6 +24,8 @@ def encode_arguments(
     task_path: str, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[str, str]:
     """The JSON texts of the arguments; raises `ArgumentError` naming one that cannot be JSON."""
+    if not args and not kwargs:
+        return "[]", "{}"
     positional = [
         _encode(value, f"Argument {position} of {task_path}")
         for position, value in enumerate(args, 1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from hosting.compat import TaskResultStatus
 from hosting.models import JobState
-from hosting.queues.stores.rows import to_record
+from hosting.queues.stores.codec import decode_dict, decode_list
 from hosting.queues.stores.values import JobRecord, NewJob
 
 
@@ -16,26 +17,26 @@ def initial_state(job: NewJob) -> str:
     return str(JobState.BLOCKED.value if job.limit else JobState.READY.value)
 
 
-def record_of_new(job: NewJob, state: str, enqueued_at: datetime) -> JobRecord:
-    """The record of a job that was added in this state at this moment."""
-    return to_record(
-        {
-            "id": job.id,
-            "backend": job.backend,
-            "queue_name": job.queue_name,
-            "rank": -job.priority,
-            "task_path": job.task_path,
-            "args": job.args,
-            "kwargs": job.kwargs,
-            "options": job.options,
-            "run_after": job.run_after,
-            "enqueued_at": enqueued_at,
-            "started_at": None,
-            "claimed_at": None,
-            "errors": "[]",
-            "worker_ids": "[]",
-            "fence": 0,
-            "progress": "",
-            "state": state,
-        }
+def record_of_new(job: NewJob, enqueued_at: datetime) -> JobRecord:
+    """The record of a job that was added at this moment; the task API tells no states apart."""
+    return JobRecord(
+        id=job.id,
+        backend=job.backend,
+        queue_name=job.queue_name,
+        priority=job.priority,
+        task_path=job.task_path,
+        args=decode_list(job.args),
+        kwargs=decode_dict(job.kwargs),
+        options=job.options,
+        status=TaskResultStatus.READY,
+        run_after=job.run_after,
+        enqueued_at=enqueued_at,
+        started_at=None,
+        last_attempted_at=None,
+        finished_at=None,
+        return_value=None,
+        errors=(),
+        worker_ids=(),
+        fence=0,
+        progress="",
     )

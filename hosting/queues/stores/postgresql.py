@@ -85,6 +85,10 @@ class PostgreSQLStore(SQLStore):
         ]
         return {row[0] for row in self._fetch(statements.LOCK, given)}
 
+    def _execute(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        with connection.connection.cursor() as cursor:
+            return list(cursor.execute(statement, parameters).fetchall())
+
     def sever(self, connection: Any) -> None:
         shut_socket(connection)
 
@@ -128,8 +132,8 @@ class PostgreSQLStore(SQLStore):
             waits_until = None if job.is_held else job.run_after
             times = [job.run_after, job.run_after, job.expires_in, waits_until, state]
             rows = self._fetch(statements.INSERT_TIMED, [*first, *times, *rest])
-        [(state, moment, _)] = rows
-        return record_of_new(job, state, self._moment(moment))
+        [(moment, _)] = rows
+        return record_of_new(job, self._moment(moment))
 
     def _id(self, value: UUID) -> UUID:
         return value

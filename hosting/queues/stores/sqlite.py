@@ -27,6 +27,7 @@ from hosting.queues.stores.orm import GenericStore
 from hosting.queues.stores.sqlstore import SQLStore
 from hosting.queues.stores.statements.sqlite import (
     ADD,
+    ADD_DUE,
     ADD_MANY,
     CLAIM,
     ENDED,
@@ -34,6 +35,7 @@ from hosting.queues.stores.statements.sqlite import (
     HELD,
     LOOK,
     READY,
+    for_driver,
     settled,
 )
 from hosting.queues.stores.turns import turn
@@ -100,6 +102,10 @@ class SQLiteStore(SQLStore):
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         return Watcher(self.alias, ring)
 
+    def _execute(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        cursor = connection.connection.execute(for_driver(statement), parameters)
+        return list(cursor.fetchall())
+
     @property
     def _returns_rows(self) -> bool:
         """Whether this SQLite knows RETURNING: from 3.35 on."""
@@ -109,9 +115,13 @@ class SQLiteStore(SQLStore):
         return self._in(JobState.READY, wanted.backend, wanted.queues).exists()
 
     def _insert(self, job: NewJob) -> JobRecord:
-        statement = f"{ADD} RETURNING state, enqueued_at || ''".replace("[now]", sqlite_now())
-        [(state, moment)] = self._fetch(statement, self._values(job))
-        return record_of_new(job, state, self._moment(moment))
+        values = self._values(job)
+        if job.run_after is None and job.expires_in is None:
+            statement, values = ADD_DUE, (*values[:9], *values[13:])
+        else:
+            statement = ADD
+        [(moment,)] = self._fetch(statement.replace("[now]", sqlite_now()), values)
+        return record_of_new(job, self._moment(moment))
 
     def _values(self, job: NewJob) -> tuple[Any, ...]:
         run_after = self.connection.ops.adapt_datetimefield_value(job.run_after)

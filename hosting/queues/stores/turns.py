@@ -2,8 +2,8 @@
 
 SQLite has whoever finds the database locked look again after ever longer pauses, so that several
 threads with short transactions spend most of their time asleep. Here they wait for each other, and
-who is next begins at once. It is a courtesy and no lock: after a moment a thread goes on without its
-turn, as the one that has it may be stuck, and SQLite's own lock decides.
+who is next begins at once. It is a courtesy and no lock: after a moment a thread goes on without
+its turn, as the one that has it may be stuck, and SQLite's own lock decides.
 """
 
 from __future__ import annotations

@@ -21,17 +21,17 @@ class LimitRule:
     period: float | None = None  # seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
+class NewJob(NamedTuple):
     """A job to be added; `args` and `kwargs` are JSON texts, see `codec.encode_arguments`."""
 
+    # What differs between the calls of one task comes first.
     id: UUID
+    args: str
+    kwargs: str
     backend: str
     queue_name: str
     priority: int
     task_path: str
-    args: str
-    kwargs: str
     options: str = ""  # JSON, see `hosting.queues.tasks`
     run_after: datetime | None = None
     expires_in: float | None = None  # seconds from now

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from hosting.compat import TaskResultStatus, task_backends
 from hosting.models import Job, JobResult
-from hosting.queues import atomic, hand, workshop
+from hosting.queues import atomic, hand
 from hosting.queues.pace import Pace, Room
 from hosting.queues.stores import base
 from tests.queues.at_work import atomic_tasks

@@ -259,3 +259,27 @@ def test_some_with_keys_and_some_without(store: Store) -> None:
 
     assert [record.id for record in records] == [jobs[0].id, first, jobs[2].id, jobs[3].id]
     assert Job.objects.count() == 4
+
+
+# Who watches statements
+
+
+def test_a_wrapper_of_statements_sees_what_is_written(store: Store) -> None:
+    """As a test that forbids a database, or a tracer, wraps what Django's cursors execute."""
+    seen: list[str] = []
+
+    def note(execute: Any, sql: str, *rest: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(note):
+        add(store)
+    assert any("INSERT INTO" in sql and "hosting_job" in sql for sql in seen)
+
+
+def test_nothing_is_written_in_a_transaction_that_is_broken(store: Store) -> None:
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(transaction.TransactionManagementError):
+            add(store)
+    assert not Job.objects.exists()

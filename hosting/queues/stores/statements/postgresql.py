@@ -52,7 +52,7 @@ STATE = f"""
 _INSERT = f"""
     INSERT INTO {JOB} ({COLUMNS})
     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, [times], %s, %s, %s, {DEFAULTS})
-    RETURNING state, {seconds("enqueued_at")}, {TOLD}
+    RETURNING {seconds("enqueued_at")}, {TOLD}
 """
 INSERT = _INSERT.replace("[times]", f"NULL, {NOW}, {NOW}, NULL, %s")
 INSERT_TIMED = _INSERT.replace(

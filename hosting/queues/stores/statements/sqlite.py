@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hosting.queues.stores.codec import encode_error
@@ -61,6 +62,14 @@ ADD = f"""
         strftime('%%Y-%%m-%%d %%H:%%M:%%f', [now], %s) || '000',
         CASE WHEN %s > [now] THEN 'waiting' ELSE %s END, %s, %s, %s, {DEFAULTS}
     )
+    RETURNING enqueued_at || ''
+"""
+#: One job that is due at once, without a limit of its time.
+ADD_DUE = f"""
+    INSERT INTO {JOB} ({COLUMNS})
+    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s, NULL, now, now, NULL, %s, %s, %s, %s, {DEFAULTS}
+    FROM (SELECT [now] AS now)
+    RETURNING enqueued_at || ''
 """
 ADD_MANY = f"""
     INSERT INTO {JOB} ({COLUMNS})
@@ -94,6 +103,12 @@ CLAIM = f"""
     WHERE id IN (SELECT id FROM ([ready]) ORDER BY rank, due_at, id LIMIT %s)
     RETURNING {CLAIM_COLUMNS}
 """
+
+
+@cache
+def for_driver(statement: str) -> str:
+    """The statement with the marks of SQLite's driver instead of Django's."""
+    return statement.replace("%s", "?").replace("%%", "%")
 
 
 def settled(settlement: Settlement) -> tuple[Any, ...]:
