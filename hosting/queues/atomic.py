@@ -161,7 +161,7 @@ class AtomicGroup:
                 raise TransactionManagementError("A locked claim was lost.")
             self._part_callbacks()
         for outcome in ended:
-            outcome.is_settled, outcome.finished_at = True, done.moment
+            outcome.note(done)
         return outcomes
 
     def _run_to_savepoint(self, job: JobInHand, savepoints: list[Any]) -> Outcome:

@@ -24,7 +24,6 @@ from hosting.queues.backends import DatabaseBackend
 from hosting.queues.declared import ExecutionOptions, execution_options
 from hosting.queues.hand import (
     JobInHand,
-    JobInterruption,
     Plan,
     RetryJob,
     SnoozeJob,
@@ -168,20 +167,20 @@ class Executor:
     # Judge
 
     def judge(self, job: JobInHand, error: BaseException) -> Outcome:
-        """What becomes of a job whose attempt has ended with this error."""
+        """What becomes of a job whose attempt has ended with this error.
+
+        Whether a job that was cancelled runs again is for the store to say, which always knows.
+        """
         task = job.plan.task if job.plan else None
         if isinstance(error, CANCELLATIONS) and job.is_told_to_end:
-            return self._ended_early(job, task, error)
-        if isinstance(error, JobInterruption) and job.is_cancelled:
             return self._ended_early(job, task, error)
         if isinstance(error, SnoozeJob):
             return Outcome(job, Ending.SNOOZED, task, delay=error.seconds or 0.0)
         if isinstance(error, UnknownTask) and self._settings.unknown_tasks == "wait":
             return Outcome(job, Ending.SNOOZED, task, error=error, delay=UNKNOWN_TASK_DELAY)
         failures, options = job.claim.failures + 1, job.options or self._default
-        is_final = job.is_cancelled or isinstance(error, FINAL)
         asked = error if isinstance(error, RetryJob) else None
-        if is_final or not _will_retry(options, error, failures):
+        if isinstance(error, FINAL) or not _will_retry(options, error, failures):
             return Outcome(job, Ending.FAILED, task, error=error)
         delay = asked.seconds if asked and asked.seconds is not None else options.backoff(failures)
         return Outcome(job, Ending.RETRYING, task, error=error, delay=delay)

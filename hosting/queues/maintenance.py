@@ -93,7 +93,13 @@ class Maintenance:
                 job_id,
                 extra={"job": str(job_id)},
             )
-        return len(rescue.given_back) + len(rescue.buried)
+        for job_id in rescue.cancelled:
+            logger.warning(
+                "Job %s has ended: it was cancelled, and the process that held it is gone",
+                job_id,
+                extra={"job": str(job_id)},
+            )
+        return len(rescue.given_back) + len(rescue.buried) + len(rescue.cancelled)
 
     def _prune(self) -> int:
         return self._upkeep.prune(self._backend, self._retention)

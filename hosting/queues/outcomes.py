@@ -11,8 +11,10 @@ from typing import Any
 from hosting.compat import Task, TaskError
 from hosting.queues.hand import JobInHand
 from hosting.queues.stores.codec import decode_optional
+from hosting.queues.stores.duties import JobCancelled
 from hosting.queues.stores.values import (
     Claim,
+    Exchange,
     Failed,
     JobRecord,
     Result,
@@ -34,12 +36,18 @@ class Ending(StrEnum):
     SNOOZED = "snoozed"  # it will run again, and has not failed
     RELEASED = "released"  # ended early because its worker stops; it will run again
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the job does not run again."""
+        return self in (Ending.SUCCEEDED, Ending.FAILED)
+
 
 class Outcome:
     """How an attempt ended."""
 
     __slots__ = (
-        *("delay", "ending", "error", "finished_at", "is_settled", "job", "return_value", "task"),
+        *("delay", "ending", "error", "finished_at", "is_cancelled", "is_settled", "job"),
+        *("kept", "return_value", "task"),
     )
 
     def __init__(
@@ -59,6 +67,8 @@ class Outcome:
         self.delay = delay
         self.finished_at: datetime | None = None
         self.is_settled = False
+        self.is_cancelled = False  # has ended instead of running again
+        self.kept: tuple[TaskError, ...] = ()  # what was stored before the error
 
     @property
     def claim(self) -> Claim:
@@ -74,7 +84,7 @@ class Outcome:
     def record(self) -> JobRecord:
         """The job's record as it is in the store once the end of the job was accepted."""
         record, result = self.claim.record, self._result()
-        errors = [result.error] if isinstance(result, Failed) else []
+        errors = [*self.kept, result.error] if isinstance(result, Failed) else []
         return replace(
             record,
             status=self.settlement.status,
@@ -87,6 +97,21 @@ class Outcome:
     def failed(self, error: BaseException) -> Outcome:
         """The same attempt, if it is to have failed for good."""
         return Outcome(self.job, Ending.FAILED, self.task, error=error)
+
+    def note(self, done: Exchange) -> None:
+        """Note that it is stored, and what the store has made of it."""
+        self.is_settled = True
+        self.finished_at = done.moment
+        self.is_cancelled = self.claim.id in done.cancelled
+
+    def cancelled(self) -> Outcome:
+        """The same attempt, if the job has ended instead of running again."""
+        error = JobCancelled("It was cancelled while it ran.")
+        outcome = self.failed(error)
+        outcome.finished_at = self.finished_at
+        if self.ending is Ending.RETRYING:
+            outcome.kept = (_task_error(self.error or RuntimeError("it failed")),)
+        return outcome
 
     def _result(self) -> Result:
         if self.ending is Ending.SUCCEEDED:

@@ -130,17 +130,15 @@ class Settler:
 
     def _release(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
-            released = self._store.release([each.claim for each in outcomes], begun=True)
-            refused = frozenset(each.claim.id for each in outcomes) - released
-            self._note(outcomes, Exchange(refused=refused))
+            claims = [each.claim for each in outcomes]
+            self._note(outcomes, self._store.release(claims, begun=True))
 
     # What follows
 
     def _note(self, outcomes: Sequence[Outcome], done: Exchange) -> None:
         refused = self._surely_refused(outcomes, done) if done.refused else frozenset()
         for outcome in outcomes:
-            outcome.is_settled = True
-            outcome.finished_at = done.moment
+            outcome.note(done)
         self._follow_up(outcomes, refused)
 
     def _follow_up(self, outcomes: Sequence[Outcome], refused: Collection[Any]) -> None:
@@ -149,6 +147,10 @@ class Settler:
         for outcome in outcomes:
             if outcome.claim.id in refused:
                 self._log(logging.WARNING, outcome, "it is not ours any more: %s", outcome.ending)
+            elif outcome.is_cancelled:
+                what = "it was cancelled, and does not run again"
+                self._log(logging.WARNING, outcome, what)
+                self._announce(outcome.cancelled(), hears_success)
             else:
                 self._announce(outcome, hears_success)
 

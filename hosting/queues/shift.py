@@ -277,13 +277,15 @@ class Shift:
         while claims:
             try:
                 with self._store.deadline(PATIENCE):
-                    released = self._store.release(claims, begun=True)
+                    done = self._store.release(claims, begun=True)
             except DATABASE_TROUBLE as error:
                 if self._order.allows(self._outage.note(error)):
                     continue
                 self._log_each(logging.ERROR, claims, "did not end, and could not be handed back")
             else:
-                left = [claim for claim in claims if claim.id in released]
+                ended = [claim for claim in claims if claim.id in done.cancelled]
+                left = [each for each in claims if each.id not in done.refused | done.cancelled]
+                self._log_each(logging.WARNING, ended, "did not end, though it was cancelled")
                 self._log_each(logging.WARNING, left, "did not end, and was handed back")
                 wake(self._store.alias)
             break

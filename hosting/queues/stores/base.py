@@ -16,6 +16,8 @@
 
 A claim is for one attempt. It raises the job's fence, and only who shows that fence while the job
 is RUNNING can settle, retry or release it: whoever was given up for dead and comes back is refused.
+A job that is cancelled while it is RUNNING leaves that state only to end: where it would go back to
+WAITING or READY, it is FAILED with `JobCancelled`.
 Only READY jobs are claimed: by priority (highest first), then by `due_at`, then by id, which is the
 order of enqueueing within a process. `due_at` is `run_after`, or the moment of enqueueing without
 it: a job that waited for its time does not stand behind those that were enqueued after that. A
@@ -82,8 +84,8 @@ class Store(ABC):
         """Keep claims from being taken over until the transaction ends; gives those still held."""
 
     @abstractmethod
-    def release(self, claims: Collection[Claim], *, begun: bool) -> set[UUID]:
-        """Give claimed jobs back, READY and due as before; returns the ids that were accepted.
+    def release(self, claims: Collection[Claim], *, begun: bool) -> Exchange:
+        """Give claimed jobs back, READY and due as before.
 
         Only an attempt that has begun is counted as one.
         """

@@ -8,10 +8,9 @@ from uuid import UUID
 from hosting.compat import TaskResultStatus
 from hosting.models import Enqueued, Job, JobResult, JobState
 from hosting.queues.stores.clock import DatabaseNow
-from hosting.queues.stores.duties import Control, JobCancelled, burial
-from hosting.queues.stores.ending import finish
+from hosting.queues.stores.duties import Control
+from hosting.queues.stores.ending import cancellation, finish
 from hosting.queues.stores.tables import Tables
-from hosting.queues.stores.values import Settlement
 
 
 class TableControl(Control):
@@ -27,7 +26,7 @@ class TableControl(Control):
             running = [row.id for row in rows if row.state == JobState.RUNNING]
             self._tables.jobs.filter(id__in=running).update(cancel_requested=True)
             idle = [row for row in rows if row.state != JobState.RUNNING]
-            finish(self._tables, [(row, _cancellation(row)) for row in idle])
+            finish(self._tables, [(row, cancellation(row, begun=False)) for row in idle])
         return {row.id for row in rows}
 
     def asked_to_end(self, process: str) -> set[UUID]:
@@ -51,10 +50,6 @@ class TableControl(Control):
                 rows.filter(id__in=found).delete()
                 discarded |= set(found)
         return discarded
-
-
-def _cancellation(row: Job) -> Settlement:
-    return burial(row.id, row.fence, JobCancelled, "it was cancelled before it ran.")
 
 
 def _again(row: JobResult) -> Job:

@@ -36,10 +36,11 @@ class JobCancelled(HostingError):
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """What a sweep found: jobs given back, and jobs that have killed too many workers."""
+    """What a sweep found: jobs given back, those that killed too many workers, those cancelled."""
 
-    given_back: tuple[UUID, ...]
-    buried: tuple[UUID, ...]
+    given_back: tuple[UUID, ...] = ()
+    buried: tuple[UUID, ...] = ()
+    cancelled: tuple[UUID, ...] = ()
 
 
 class Upkeep(ABC):
@@ -67,7 +68,9 @@ class Upkeep(ABC):
 
     @abstractmethod
     def rescue(self) -> Rescue:
-        """Give back jobs whose process is gone, or bury those that were there too often.
+        """Give back jobs whose process is gone, or end those that were there too often.
+
+        Those that were cancelled end too.
 
         The first time, nobody knows which of the jobs that a process held has killed it. From then
         on they say when they begin (`begin`), and only those that had begun are counted.

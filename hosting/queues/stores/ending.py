@@ -9,8 +9,9 @@ from datetime import datetime
 from hosting.models import Enqueued, Job, JobResult
 from hosting.queues.stores.clock import DatabaseNow
 from hosting.queues.stores.codec import encode_error, with_item
+from hosting.queues.stores.duties import JobCancelled, burial
 from hosting.queues.stores.tables import Tables
-from hosting.queues.stores.values import Failed, Settlement, Succeeded
+from hosting.queues.stores.values import Failed, Retry, Settlement, Succeeded
 
 
 def finish(tables: Tables, ended: Sequence[tuple[Job, Settlement]]) -> datetime | None:
@@ -21,6 +22,21 @@ def finish(tables: Tables, ended: Sequence[tuple[Job, Settlement]]) -> datetime 
     ids = [row.id for row, _ in ended]
     tables.jobs.filter(id__in=ids).delete()
     return tables.results.values_list("finished_at", flat=True).get(id=ids[0])
+
+
+def cancellation(row: Job, *, begun: bool = True) -> Settlement:
+    """The end of a job that was cancelled; its attempt is counted if one has begun."""
+    if not begun:
+        row.claimed_by = ""
+    when = "while" if begun else "before"
+    return burial(row.id, row.fence, JobCancelled, f"It was cancelled {when} it ran.")
+
+
+def instead_of(retry: Settlement, row: Job) -> Settlement:
+    """The end of a cancelled job that was to run again; the error of its attempt is kept."""
+    if isinstance(retry.result, Retry) and retry.result.error is not None:
+        row.errors = with_item(row.errors, encode_error(retry.result.error))
+    return cancellation(row)._replace(progress=retry.progress)
 
 
 def _result(row: Job, settlement: Settlement) -> JobResult:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.queues.stores.codec import encode_error
 from hosting.queues.stores.control import TableControl
 from hosting.queues.stores.duties import Control, Upkeep
-from hosting.queues.stores.ending import finish
+from hosting.queues.stores.ending import cancellation, finish, instead_of
 from hosting.queues.stores.expressions import after_attempt, appended
 from hosting.queues.stores.keys import add_unique, write_limits
 from hosting.queues.stores.new import initial_state
@@ -66,20 +67,21 @@ class GenericStore(Tables, Store):
 
     def exchange(self, settlements: Sequence[Settlement], wanted: Wanted | None) -> Exchange:
         with self.atomic():
-            accepted, moment = self._settle(settlements) if settlements else (set(), None)
-            claims = self._claim(wanted) if wanted else ()
-        refused = frozenset(each.id for each in settlements if each.id not in accepted)
-        return Exchange(refused, moment, claims)
+            done = self._settle(settlements) if settlements else Exchange()
+            return replace(done, claims=self._claim(wanted)) if wanted else done
 
     def lock(self, claims: Collection[Claim]) -> set[UUID]:
         return set(self._held({claim.id: claim.fence for claim in claims}))
 
-    def release(self, claims: Collection[Claim], *, begun: bool) -> set[UUID]:
+    def release(self, claims: Collection[Claim], *, begun: bool) -> Exchange:
         changes = after_attempt() if begun else {"claimed_by": ""}
         with self.atomic():
             held = self._held({claim.id: claim.fence for claim in claims})
+            cancelled = [row for row in held.values() if row.cancel_requested]
+            moment = finish(self, [(row, cancellation(row, begun=begun)) for row in cancelled])
             self.jobs.filter(id__in=held).update(**{**changes, "state": JobState.READY})
-        return set(held)
+        refused = frozenset(claim.id for claim in claims if claim.id not in held)
+        return Exchange(refused, moment, cancelled=frozenset(row.id for row in cancelled))
 
     def held_by(self, worker_id: str) -> list[Claim]:
         return self._claims(self.jobs.filter(claimed_by=worker_id, state=JobState.RUNNING))
@@ -125,14 +127,22 @@ class GenericStore(Tables, Store):
 
     # Settle
 
-    def _settle(self, settlements: Sequence[Settlement]) -> tuple[set[UUID], datetime | None]:
+    def _settle(self, settlements: Sequence[Settlement]) -> Exchange:
         held = self._held({each.id: each.fence for each in settlements})
-        accepted = [each for each in settlements if each.id in held]
-        for each in accepted:
-            if isinstance(each.result, Retry):
+        ended, refused, cancelled = [], [], []
+        for each in settlements:
+            row = held.get(each.id)
+            if row is None:
+                refused.append(each.id)
+            elif not isinstance(each.result, Retry):
+                ended.append((row, each))
+            elif row.cancel_requested:
+                ended.append((row, instead_of(each, row)))
+                cancelled.append(each.id)
+            else:
                 self.jobs.filter(id=each.id).update(**retried(each, each.result))
-        ended = [each for each in accepted if not isinstance(each.result, Retry)]
-        return set(held), finish(self, [(held[each.id], each) for each in ended])
+        moment = finish(self, ended)
+        return Exchange(frozenset(refused), moment, cancelled=frozenset(cancelled))
 
     # Claim
 

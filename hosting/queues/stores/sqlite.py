@@ -147,7 +147,7 @@ class SQLiteStore(SQLStore):
 
     # Settle and claim
 
-    def _settle(self, settlements: Sequence[Settlement]) -> tuple[set[UUID], datetime | None]:
+    def _settle(self, settlements: Sequence[Settlement]) -> Exchange:
         if not self._returns_rows or any(isinstance(each.result, Retry) for each in settlements):
             return super()._settle(settlements)
         [(now,)] = self._fetch(f"SELECT {sqlite_now()}", [])
@@ -155,8 +155,9 @@ class SQLiteStore(SQLStore):
         ended = [row[0] for row in self._fetch(ENDED, [now, given])]
         self._fetch(GONE, [json.dumps(ended)])
         if len(ended) == len(settlements):
-            return {each.id for each in settlements}, self._moment(now)
-        return {UUID(hex=each) for each in ended}, self._moment(now)
+            return Exchange(moment=self._moment(now))
+        refused = {each.id for each in settlements} - {UUID(hex=each) for each in ended}
+        return Exchange(frozenset(refused), self._moment(now))
 
     def _claim(self, wanted: Wanted) -> list[Claim]:
         if not self._returns_rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from hosting.compat import TaskResultStatus
 from hosting.models import HostProcess, Job, JobState, Limit
 from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.queues.stores.duties import BATCH, MAX_DEATHS, Rescue, Upkeep, WorkerLost, burial
-from hosting.queues.stores.ending import finish
+from hosting.queues.stores.ending import cancellation, finish
 from hosting.queues.stores.expressions import after_attempt
 from hosting.queues.stores.tables import Tables
 from hosting.queues.stores.values import Settlement
@@ -103,16 +103,19 @@ class TableUpkeep(Upkeep):
         # In the order of the index of what runs, as in any other SQLite reads all jobs there are.
         lost = running.filter(~Exists(process)).order_by("claimed_by", "id")
         if not lost.exists():  # as nearly always, and this locks nothing
-            return Rescue((), ())
+            return Rescue()
         with self._tables.atomic():
             rows = list(self._tables.skipping_locked(lost)[:BATCH])
             buried = [row for row in rows if _deaths(row) >= MAX_DEATHS]
-            finish(self._tables, [(row, _burial(row)) for row in buried])
-            left = [row.id for row in rows if _deaths(row) < MAX_DEATHS]
+            spared = [row for row in rows if _deaths(row) < MAX_DEATHS]
+            cancelled = [row for row in spared if row.cancel_requested]
+            ends = [(row, _burial(row)) for row in buried]
+            finish(self._tables, [*ends, *((row, cancellation(row)) for row in cancelled)])
+            left = [row.id for row in spared if not row.cancel_requested]
             self._tables.jobs.filter(id__in=left).update(
                 **{**after_attempt(), "state": JobState.READY, "deaths": _DEATHS}
             )
-        return Rescue(tuple(left), tuple(row.id for row in buried))
+        return Rescue(tuple(left), _ids(buried), _ids(cancelled))
 
     def begin(self, job_id: UUID, fence: int) -> bool:
         return bool(self._held(job_id, fence).update(begun_fence=F("fence")))
@@ -153,6 +156,10 @@ _DEATHS = Case(
     default=F("deaths"),
     output_field=SmallIntegerField(),
 )
+
+
+def _ids(rows: Iterable[Job]) -> tuple[UUID, ...]:
+    return tuple(row.id for row in rows)
 
 
 def _deaths(row: Job) -> int:

@@ -216,12 +216,14 @@ class Wanted:
 class Exchange:
     """What became of settlements, and the new claims, in the order of claiming.
 
-    The moment is when jobs finished. What was refused was not the worker's any more.
+    The moment is when jobs finished. What was refused was not the worker's any more. What would
+    have run again, but was cancelled meanwhile, has ended instead.
     """
 
     refused: frozenset[UUID] = frozenset()
     moment: datetime | None = None
     claims: Sequence[Claim] = ()
+    cancelled: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,18 @@ def tell_progress_and_fail(context: JobContext) -> None:
     raise Mistake
 
 
+@task(max_attempts=2, backoff=AT_ONCE)
+def fail_at(gate: str) -> None:
+    gates[gate].pass_through()
+    raise Mistake
+
+
+@task(takes_context=True)
+def snooze_at(context: JobContext, gate: str) -> None:
+    gates[gate].pass_through()
+    context.snooze(0)
+
+
 # Keys, limits, order
 
 

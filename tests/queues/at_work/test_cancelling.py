@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hosting.compat import TaskResultDoesNotExist, TaskResultStatus
+from hosting.queues.stores.control import TableControl
 from tests.queues.at_work import tasks
 from tests.queues.at_work.facts import cancel, discard, ended, error_names, retry
 from tests.queues.conftest import Heard, RunningWorker, until
@@ -55,7 +56,7 @@ def test_a_job_that_fails_when_it_is_told_so_has_ended(worker: Start) -> None:
 
     assert cancel(result)
 
-    assert error_names(ended(result)) == ["Mistake"]
+    assert error_names(ended(result)) == ["Mistake", "JobCancelled"]
     assert calls == ["told"]
 
 
@@ -68,6 +69,43 @@ def test_a_cancelled_job_does_not_come_back_by_snoozing(worker: Start) -> None:
 
     assert error_names(ended(result)) == ["JobCancelled"]
     assert calls == ["told"]
+
+
+@pytest.fixture
+def told_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no job told that it is cancelled before it ends."""
+    monkeypatch.setattr(TableControl, "asked_to_end", lambda *_: set())
+
+
+@pytest.mark.parametrize("task", [tasks.fail_at, tasks.snooze_at])
+def test_a_job_that_was_not_told_in_time_does_not_come_back(
+    worker: Start, heard: Heard, told_late: None, task: Any
+) -> None:
+    worker()
+    result = task.enqueue("late")
+    assert gates["late"].entered.wait(20)
+
+    assert cancel(result)
+    gates["late"].opened.set()
+
+    errors = ["Mistake", "JobCancelled"] if task is tasks.fail_at else ["JobCancelled"]
+    assert error_names(ended(result)) == errors
+    until(lambda: heard.has_finished(result))
+    told = heard.of(result)[-1][2]
+    assert (told.status, error_names(told)) == (TaskResultStatus.FAILED, errors)
+    assert told.finished_at == result.finished_at
+
+
+def test_a_cancelled_job_is_not_handed_back(worker: Start, heard: Heard, told_late: None) -> None:
+    running = worker()
+    result = tasks.run_until_told.enqueue()
+    assert gates["running"].entered.wait(20)
+
+    assert cancel(result)
+    running.stop(1)
+
+    assert error_names(ended(result)) == ["JobCancelled"]
+    assert heard.has_finished(result)
 
 
 def test_a_job_that_finishes_all_the_same_has_succeeded(worker: Start) -> None:

@@ -101,7 +101,10 @@ class Model:
         each = self._held(job, fence)
         if each is None:
             return False
-        if isinstance(result, Retry):
+        if isinstance(result, Retry) and each.cancel_requested:
+            each.errors += result.error is not None
+            self._cancel(each)
+        elif isinstance(result, Retry):
             each.leave("waiting")
             each.is_due, each.due_at = result.delay <= 0, None
             each.failures += result.error is not None
@@ -116,7 +119,10 @@ class Model:
         each = self._held(job, fence)
         if each is None:
             return False
-        each.leave("ready")
+        if each.cancel_requested:
+            self._cancel(each)
+        else:
+            each.leave("ready")
         each.attempts -= not begun
         return True
 
@@ -152,8 +158,8 @@ class Model:
         self.spent[key] = self.spent.get(key, 0) + len(admitted)
         return len(admitted)
 
-    def rescue(self) -> tuple[set[UUID], set[UUID]]:
-        given_back, buried = set(), set()
+    def rescue(self) -> tuple[set[UUID], set[UUID], set[UUID]]:
+        given_back, buried, cancelled = set(), set(), set()
         for each in [each for each in self.of("running") if each.claimed_by not in self.alive]:
             deaths = each.deaths + (each.deaths == 0 or each.begun_fence == each.fence)
             if deaths >= MAX_DEATHS:
@@ -161,11 +167,14 @@ class Model:
                 each.errors += 1
                 self._end(each)
                 buried.add(each.id)
+            elif each.cancel_requested:
+                self._cancel(each)
+                cancelled.add(each.id)
             else:
                 each.leave("ready")
                 each.deaths = deaths
                 given_back.add(each.id)
-        return given_back, buried
+        return given_back, buried, cancelled
 
     def prune(self, status: str) -> int:
         old = [e.id for e in self.results.values() if e.is_old and e.state == status]
@@ -212,6 +221,11 @@ class Model:
         each = self.jobs.get(job)
         is_held = each is not None and (each.state, each.fence) == ("running", fence)
         return each if is_held else None
+
+    def _cancel(self, each: Expected) -> None:
+        each.leave("FAILED")
+        each.errors += 1
+        self._end(each)
 
     def _end(self, each: Expected) -> None:
         self.results[each.id] = self.jobs.pop(each.id)

@@ -10,8 +10,8 @@ from hosting.compat import TaskResultStatus
 from hosting.ids import uuid7
 from hosting.models import Job, JobResult
 from hosting.queues.stores.base import Store
-from hosting.queues.stores.duties import JobCancelled
-from hosting.queues.stores.values import Failed, Retry, Succeeded
+from hosting.queues.stores.duties import JobCancelled, Rescue
+from hosting.queues.stores.values import Exchange, Failed, Retry, Succeeded
 from tests.queues.stores.steps import (
     BLOCKED,
     BROKEN,
@@ -19,6 +19,7 @@ from tests.queues.stores.steps import (
     OTHER,
     READY,
     RUNNING,
+    WAITING,
     add,
     add_some,
     claim,
@@ -28,6 +29,7 @@ from tests.queues.stores.steps import (
     one_at_a_time,
     record_of,
     settle,
+    settlement,
     state_of,
     states,
 )
@@ -95,15 +97,68 @@ def test_a_job_that_runs_is_asked_to_end(store: Store) -> None:
     assert record_of(store, job).status == TaskResultStatus.SUCCESSFUL
 
 
-def test_who_was_asked_to_end_is_asked_again_in_the_next_attempt(store: Store) -> None:
-    job = add(store)
-    claimed = claim_one(store, worker_id="me")
-    store.control.cancel([job])
-    store.release([claimed], begun=True)
-    assert store.control.asked_to_end("me") == set()
+@pytest.mark.parametrize("error", [BROKEN, None], ids=["failed", "snoozed"])
+def test_who_was_asked_to_end_does_not_come_back(store: Store, error: Any) -> None:
+    cancelled, _, done, failed = jobs = add_some(store, 4)
+    claims = claim(store, worker_id="me")
+    store.control.cancel([cancelled, done, failed])
+    results = [Retry(error, 0), Retry(error, 60), Succeeded("1"), Failed(OTHER)]
+    batch = [settlement(*pair, "half") for pair in zip(claims, results, strict=True)]
 
-    claim_one(store, worker_id="you")
-    assert store.control.asked_to_end("you") == {job}
+    settled = store.settle(batch)
+
+    assert (settled.refused, settled.cancelled) == (frozenset(), {cancelled})
+    assert states(jobs) == [None, WAITING, None, None]
+    record = record_of(store, cancelled)
+    assert (record.status, record.finished_at) == (FAILED, settled.moment)
+    assert (record.worker_ids, record.progress) == (("me",), "half")
+    assert record.errors[:-1] == ((error,) if error else ())
+    assert record.errors[-1].exception_class is JobCancelled
+    assert record_of(store, done).status == TaskResultStatus.SUCCESSFUL
+    assert record_of(store, failed).errors == (OTHER,)
+    assert not settle(store, claims[0])
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_who_was_asked_to_end_is_not_given_back(store: Store, begun: bool) -> None:
+    job, other = add_some(store, 2)
+    claims = claim(store, worker_id="me")
+    store.control.cancel([job])
+
+    released = store.release(claims, begun=begun)
+
+    record = record_of(store, job)
+    assert released == Exchange(moment=record.finished_at, cancelled=frozenset({job}))
+    assert states([job, other]) == [None, READY]
+    assert (record.status, record.worker_ids) == (FAILED, ("me",) if begun else ())
+    assert (record.started_at is not None) == begun
+    assert [error.exception_class for error in record.errors] == [JobCancelled]
+
+
+def test_who_was_asked_to_end_is_not_rescued(store: Store) -> None:
+    job, other = add_some(store, 2)
+    claim(store, worker_id="gone")
+    store.control.cancel([job])
+
+    assert store.upkeep.rescue() == Rescue(given_back=(other,), cancelled=(job,))
+
+    record = record_of(store, job)
+    assert (record.status, record.worker_ids) == (FAILED, ("gone",))
+    assert [error.exception_class for error in record.errors] == [JobCancelled]
+    assert states([job, other]) == [None, READY]
+
+
+def test_of_cancelling_and_retrying_neither_is_lost(
+    store: Store, in_threads: Callable[..., list[Any]]
+) -> None:
+    for _ in range(10):
+        job = add(store)
+        claimed = claim_one(store)
+        in_threads(
+            lambda job=job: store.control.cancel([job]),
+            lambda claimed=claimed: settle(store, claimed, Retry(BROKEN, 0)),
+        )
+        assert record_of(store, job).status == FAILED
 
 
 def test_many_are_cancelled_at_once(store: Store) -> None:

@@ -57,8 +57,8 @@ def refuses(store: Store, job: Any, stale: Claim, result: Any) -> None:
     before = everything()
     assert store.settle([settlement(stale, result, "progress")]).refused == {job}
     assert store.exchange([settlement(stale, result)], wanted(queues=[])).refused == {job}
-    assert store.release([stale], begun=True) == set()
-    assert store.release([stale], begun=False) == set()
+    assert store.release([stale], begun=True).refused == {stale.id}
+    assert store.release([stale], begun=False).refused == {stale.id}
     assert not store.upkeep.begin(job, stale.fence)
     assert everything() == before
 

@@ -164,8 +164,8 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(which=SOME, begun=st.booleans())
     def release(self, which: int, begun: bool) -> None:
         claimed = self.chosen(which)
-        accepted = self.store.release([claimed], begun=begun)
-        assert bool(accepted) == self.model.release(claimed.id, claimed.fence, begun)
+        refused = self.store.release([claimed], begun=begun).refused
+        assert (not refused) == self.model.release(claimed.id, claimed.fence, begun)
 
     @precondition(lambda self: self.claims)
     @rule(which=SOME)
@@ -200,7 +200,8 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def rescue(self) -> None:
         rescue = self.store.upkeep.rescue()
-        assert (set(rescue.given_back), set(rescue.buried)) == self.model.rescue()
+        found = (rescue.given_back, rescue.buried, rescue.cancelled)
+        assert tuple(map(set, found)) == self.model.rescue()
 
     # Time and limits
 

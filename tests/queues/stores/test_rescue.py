@@ -30,7 +30,7 @@ from tests.queues.stores.steps import (
     states,
 )
 
-NOTHING = Rescue((), ())
+NOTHING = Rescue()
 
 
 def die(store: Store, process: str = "w", begun: list[Any] | None = None) -> list[Any]:
@@ -59,7 +59,7 @@ def test_jobs_of_a_process_whose_time_is_over_are_given_back(store: Store) -> No
     [zombie] = die(store)
     ready = add(store)
 
-    assert store.upkeep.rescue() == Rescue((job,), ())
+    assert store.upkeep.rescue() == Rescue(given_back=(job,))
 
     row, record = Job.objects.get(id=job), record_of(store, job)
     assert (row.state, row.claimed_by, row.due_at) == (READY, "", due_at)
@@ -76,7 +76,7 @@ def test_jobs_of_an_unknown_process_are_given_back(store: Store) -> None:
     job = add(store)
     claim(store, worker_id="never seen")
 
-    assert store.upkeep.rescue() == Rescue((job,), ())
+    assert store.upkeep.rescue() == Rescue(given_back=(job,))
 
 
 def test_jobs_of_a_process_that_has_retired_are_given_back(store: Store) -> None:
@@ -85,7 +85,7 @@ def test_jobs_of_a_process_that_has_retired_are_given_back(store: Store) -> None
     claim(store)
     store.upkeep.retire("w")
 
-    assert store.upkeep.rescue() == Rescue((job,), ())
+    assert store.upkeep.rescue() == Rescue(given_back=(job,))
 
 
 def test_a_process_that_comes_back_in_time_keeps_its_jobs(store: Store) -> None:
@@ -120,7 +120,7 @@ def test_a_zombie_changes_nothing(store: Store, result: Any) -> None:
     store.upkeep.rescue()
 
     assert not settle(store, zombie, result)
-    assert store.release([zombie], begun=True) == set()
+    assert store.release([zombie], begun=True).refused == {zombie.id}
     assert not store.upkeep.begin(job, zombie.fence)
     assert state_of(job) == READY
 
@@ -128,7 +128,7 @@ def test_a_zombie_changes_nothing(store: Store, result: Any) -> None:
     store.upkeep.renew("other", 60)
     before = record_of(store, job)
     assert not settle(store, zombie, result)
-    assert store.release([zombie], begun=False) == set()
+    assert store.release([zombie], begun=False).refused == {zombie.id}
     assert not store.upkeep.begin(job, zombie.fence)
     assert record_of(store, job) == before
     assert settle(store, current)
@@ -174,12 +174,12 @@ def test_a_job_that_keeps_killing_is_buried(store: Store) -> None:
     job = add(store)
     for death in range(1, MAX_DEATHS):
         die(store, f"w{death}")
-        assert store.upkeep.rescue() == Rescue((job,), ())
+        assert store.upkeep.rescue() == Rescue(given_back=(job,))
         assert Job.objects.get(id=job).deaths == death
     [zombie] = die(store, "last")
     innocent = add(store)
 
-    assert store.upkeep.rescue() == Rescue((), (job,))
+    assert store.upkeep.rescue() == Rescue(buried=(job,))
 
     record = record_of(store, job)
     assert record.status == TaskResultStatus.FAILED
@@ -240,7 +240,7 @@ def test_a_job_that_another_transaction_holds_is_left_for_later(
 
     with transaction.atomic():
         Job.objects.select_for_update().get(id=held)
-        assert in_threads(at_once(store.upkeep.rescue)) == [Rescue((free,), ())]
+        assert in_threads(at_once(store.upkeep.rescue)) == [Rescue(given_back=(free,))]
     assert state_of(held) == RUNNING
 
 
