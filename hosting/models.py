@@ -42,6 +42,9 @@ class Enqueued(models.Model):
     kwargs = models.TextField(default="{}")
     options = models.TextField(default="", blank=True)  # what `using` changed of the task's own
     limit_key = models.CharField(max_length=LONGEST_KEY, default="", blank=True)
+    # Taken as long as there is a `Job`; a result keeps it for a job that is run again.
+    unique_key = models.CharField(max_length=LONGEST_KEY, null=True, blank=True)  # noqa: DJ001
+    unique_until_claimed = models.BooleanField(default=False)
 
     enqueued_at = models.DateTimeField()
     run_after = models.DateTimeField(null=True, blank=True)  # as the caller gave it
@@ -74,8 +77,6 @@ class Job(Enqueued):
     cancel_requested = models.BooleanField(default=False)
 
     batch_id = models.UUIDField(null=True, blank=True)
-    unique_key = models.CharField(max_length=LONGEST_KEY, null=True, blank=True)  # noqa: DJ001
-    unique_until_claimed = models.BooleanField(default=False)
 
     class Meta:
         indexes = [

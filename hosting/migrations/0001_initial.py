@@ -77,6 +77,8 @@ class Migration(migrations.Migration):
                 ("kwargs", models.TextField(default="{}")),
                 ("options", models.TextField(blank=True, default="")),
                 ("limit_key", models.CharField(blank=True, default="", max_length=128)),
+                ("unique_key", models.CharField(blank=True, max_length=128, null=True)),
+                ("unique_until_claimed", models.BooleanField(default=False)),
                 ("enqueued_at", models.DateTimeField()),
                 ("run_after", models.DateTimeField(blank=True, null=True)),
                 ("started_at", models.DateTimeField(blank=True, null=True)),
@@ -139,6 +141,8 @@ class Migration(migrations.Migration):
                 ("kwargs", models.TextField(default="{}")),
                 ("options", models.TextField(blank=True, default="")),
                 ("limit_key", models.CharField(blank=True, default="", max_length=128)),
+                ("unique_key", models.CharField(blank=True, max_length=128, null=True)),
+                ("unique_until_claimed", models.BooleanField(default=False)),
                 ("enqueued_at", models.DateTimeField()),
                 ("run_after", models.DateTimeField(blank=True, null=True)),
                 ("started_at", models.DateTimeField(blank=True, null=True)),
@@ -169,8 +173,6 @@ class Migration(migrations.Migration):
                 ("begun_fence", models.BigIntegerField(default=0)),
                 ("cancel_requested", models.BooleanField(default=False)),
                 ("batch_id", models.UUIDField(blank=True, null=True)),
-                ("unique_key", models.CharField(blank=True, max_length=128, null=True)),
-                ("unique_until_claimed", models.BooleanField(default=False)),
             ],
             options={
                 "indexes": [

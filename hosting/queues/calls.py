@@ -43,7 +43,10 @@ def cancel(result: TaskResult[..., Any]) -> bool:
 
 
 def retry(result: TaskResult[..., Any]) -> bool:
-    """Run a job that has failed once more, with a new count of failures; False if it has not."""
+    """Run a job that has failed once more, with a new count of failures.
+
+    False if it has not failed, or is unique and there is another such job now.
+    """
     return _backend(result.backend).steer("retry", result)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
+from django.db import IntegrityError
+
 from hosting.compat import TaskResultStatus
 from hosting.models import Enqueued, Job, JobResult, JobState
 from hosting.queues.stores.clock import DatabaseNow
@@ -37,9 +39,20 @@ class TableControl(Control):
         with self._tables.atomic():
             failed = self._tables.results.filter(id__in=list(ids), status=TaskResultStatus.FAILED)
             rows = list(self._tables.locked(failed.order_by("id")))
-            self._tables.jobs.bulk_create([_again(row) for row in rows])
-            self._tables.results.filter(id__in=[row.id for row in rows]).delete()
-        return {row.id for row in rows}
+            self._tables.jobs.bulk_create([_again(row) for row in rows if row.unique_key is None])
+            taken = [row for row in rows if row.unique_key is not None and not self._add(row)]
+            again = {row.id for row in rows} - {row.id for row in taken}
+            self._tables.results.filter(id__in=again).delete()
+        return again
+
+    def _add(self, row: JobResult) -> bool:
+        """Have the job wait to run again, unless another has its key now."""
+        try:
+            with self._tables.atomic():
+                self._tables.jobs.bulk_create([_again(row)])
+        except IntegrityError:
+            return False
+        return True
 
     def discard(self, ids: Collection[UUID]) -> set[UUID]:
         discarded: set[UUID] = set()

@@ -109,7 +109,10 @@ class Control(ABC):
 
     @abstractmethod
     def retry(self, ids: Collection[UUID]) -> set[UUID]:
-        """Run jobs that have failed once more, with a new count of failures; errors are kept."""
+        """Run jobs that have failed once more, with a new count of failures; errors are kept.
+
+        A job whose unique key another has taken meanwhile is left as it is.
+        """
 
     @abstractmethod
     def discard(self, ids: Collection[UUID]) -> set[UUID]:

@@ -197,14 +197,18 @@ class Model:
 
     def retry(self, ids: Collection[UUID]) -> set[UUID]:
         failed = {job for job in ids if job in self.results and self.results[job].state == "FAILED"}
+        again = set()
         for job in sorted(failed):
+            key = self.results[job].unique_key
+            if key is not None and any(other.unique_key == key for other in self.jobs.values()):
+                continue
+            again.add(job)
             each = self.jobs[job] = self.results.pop(job)
             each.state = "blocked" if each.limit_key else "ready"
             each.failures = each.deaths = each.begun_fence = 0
             each.cancel_requested = each.is_old = False
-            each.unique_key, each.unique_until_claimed = None, False
             each.is_due, each.due_at = True, None
-        return failed
+        return again
 
     def discard(self, ids: Collection[UUID]) -> set[UUID]:
         idle = {job for job in ids if job in self.jobs and self.jobs[job].state != "running"}

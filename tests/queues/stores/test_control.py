@@ -244,6 +244,63 @@ def test_a_limit_holds_for_a_retry(store: Store) -> None:
     assert store.upkeep.admit() == (0, None)
 
 
+def test_a_retry_takes_the_unique_key_back(store: Store) -> None:
+    job = finished(store, Failed(BROKEN), unique_key="u")
+
+    assert store.control.retry([job]) == {job}
+
+    assert add(store, unique_key="u") == job
+    settle(store, claim_one(store), Failed(BROKEN))
+    assert add(store, unique_key="u") != job
+
+
+def test_a_job_whose_key_another_has_is_not_retried(store: Store) -> None:
+    job, other = finished(store, Failed(BROKEN), unique_key="u"), finished(store, Failed(BROKEN))
+    before = record_of(store, job)
+    second = add(store, unique_key="u")
+
+    assert store.control.retry([job, other]) == {other}
+
+    assert (states([job, second]), record_of(store, job)) == ([None, READY], before)
+    store.control.discard([second])
+    assert store.control.retry([job]) == {job}
+
+
+def test_of_equal_jobs_that_are_retried_the_first_runs(store: Store) -> None:
+    first, second = [finished(store, Failed(BROKEN), unique_key="u") for _ in range(2)]
+
+    assert store.control.retry([second, first]) == {first}
+    assert states([first, second]) == [READY, None]
+
+
+@pytest.mark.parametrize("is_claimed", [True, False])
+def test_a_key_until_the_claim_is_gone_with_the_claim(store: Store, is_claimed: bool) -> None:
+    key = {"unique_key": "u", "unique_until_claimed": True}
+    job = add(store, **key)
+    claims = claim(store) if is_claimed else []
+    store.control.cancel([job])
+    store.release(claims, begun=True)
+
+    assert store.control.retry([job]) == {job}
+
+    assert (add(store, **key) == job) is not is_claimed
+    assert job in ids(claim(store))
+    assert add(store, **key) != job
+
+
+def test_of_a_retry_and_an_equal_job_one_is_there(
+    store: Store, in_threads: Callable[..., list[Any]]
+) -> None:
+    for number in range(10):
+        key = f"u{number}"
+        job = finished(store, Failed(BROKEN), unique_key=key)
+        retried, there = in_threads(
+            lambda job=job: store.control.retry([job]), lambda key=key: add(store, unique_key=key)
+        )
+        assert (retried == {job}) is (there == job)
+        claim(store)
+
+
 def test_a_cancelled_job_that_is_retried_is_not_asked_to_end(store: Store) -> None:
     job, other = add(store), add(store)
     running = claim(store)[1]

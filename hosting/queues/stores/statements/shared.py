@@ -10,8 +10,8 @@ PROCESS = f'"{HostProcess._meta.db_table}"'
 
 #: The columns that a job takes along when it moves to the results, as they are.
 KEPT = (
-    "id, backend, queue_name, rank, task_path, args, kwargs, options, limit_key, "
-    "enqueued_at, run_after, claimed_at, fence"
+    "id, backend, queue_name, rank, task_path, args, kwargs, options, limit_key, unique_key, "
+    "unique_until_claimed, enqueued_at, run_after, claimed_at, fence"
 )
 
 
