@@ -11,7 +11,7 @@ from hosting.compat import TaskResultStatus
 from hosting.models import Job
 from hosting.queues import hand
 from tests.queues.at_work import atomic_tasks, tasks
-from tests.queues.at_work.facts import effects, ended, error_names, row, stored
+from tests.queues.at_work.facts import effects, ended, error_names, row, stored, the_store
 from tests.queues.conftest import Heard, RunningWorker, until
 from tests.queues.tasks import add, calls, gates
 
@@ -117,13 +117,14 @@ def test_a_callback_that_fails_changes_nothing(worker: Start, heard: Heard) -> N
 
 
 def test_a_lost_claim_has_no_effect(worker: Start, caplog: Any) -> None:
+    the_store().upkeep.renew("somebody", 60)  # who lives, so that no rescue brings the job back
     lost = atomic_tasks.effect.enqueue("lost")
     tasks.wait_at.using(priority=1).enqueue("here")
     # The claim is taken over between being claimed and being begun.
     worker(concurrency=1)
     assert gates["here"].entered.wait(20)
     Job.objects.filter(id=lost.id).update(
-        state="running", claimed_by="nobody", fence=F("fence") + 7
+        state="running", claimed_by="somebody", fence=F("fence") + 7
     )
     gates["here"].opened.set()
     assert ended(add.enqueue(1)).return_value == 1
