@@ -40,11 +40,15 @@ class Announcer:
             self._thread = ServiceThread(self._name, self._run)
         self._calls.put(function)
 
-    def close(self, until: CancellationToken) -> None:
-        """Wait until all has been said, or the token is cancelled."""
-        if self._thread is not None:
-            self._calls.put(None)
+    def finish(self, until: CancellationToken, at_least: float) -> None:
+        """Wait until all has been said, or the token is cancelled; so many seconds at least."""
+        self.close()
+        if self._thread is not None and not self._thread.finished.wait(at_least):
             self._thread.wait(until)
+
+    def close(self) -> None:
+        """Take no more calls, and end once all has been said."""
+        self._calls.put(None)
 
     def _run(self) -> None:
         while (function := self._calls.get()) is not None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hosting.cancellation import CancellationToken
 from hosting.compat import task_finished
 from hosting.queues.announcer import Announcer
 from hosting.queues.backends import DatabaseBackend
@@ -96,9 +97,13 @@ class Settler:
         self._in_doubt = False
         return claims
 
-    def close(self, until: Any) -> None:
-        """Have announced what is settled."""
-        self._announcer.close(until)
+    def finish(self, until: CancellationToken, at_least: float) -> None:
+        """Wait until what is settled is announced, or the token is cancelled; so long at least."""
+        self._announcer.finish(until, at_least)
+
+    def close(self) -> None:
+        """Settle no more."""
+        self._announcer.close()
 
     def _exchange(self, batch: Sequence[Outcome], wanted: Wanted | None) -> Sequence[Claim]:
         self._release([each for each in batch if each.ending is Ending.RELEASED])

@@ -9,7 +9,8 @@ claimed one for each free thread, so other workers get the rest.
 The end of a shift: no more claims; jobs that have not begun are given back; those in hand get most
 of the time there is to finish; then their tokens are cancelled, and those that end by that are
 handed back; a moment later the claims that are left are released too. Such a job runs again
-elsewhere, and what its abandoned thread wants to settle later is refused by the fence.
+elsewhere, and what its abandoned thread wants to settle later is refused by the fence. Last, what
+is settled is announced, for as long as there is time.
 """
 
 from __future__ import annotations
@@ -41,26 +42,32 @@ logger = logging.getLogger(__name__)
 #: Share of the time for stopping that jobs get to finish in before they are told to end.
 FINISH_SHARE = 0.8
 
+#: Share of the time for stopping after which nothing is waited for.
+WHOLE_SHARE = 0.95
+
 #: Seconds that the database may take for what a round asks of it, until its connection is hung up.
 PATIENCE = 60.0
 
-#: Seconds that jobs have to end once they are told so, if the time for stopping has no end.
+#: Seconds that there are to end something if the time for stopping has no end, or is over.
 MOMENT = 0.1
 
 
 class StopOrder:
-    """When a shift has to be over: until then `told` says when jobs are told to end."""
+    """When a shift has to be over: `told` says when jobs are told to end, `over` when it is."""
 
     def __init__(self) -> None:
         self.told = CancellationToken()
+        self.over = CancellationToken()
         self._deadline: CancellationToken | None = None
 
     def give(self, deadline: CancellationToken) -> None:
         """Order the shift to be over before the token is cancelled."""
         self._deadline = deadline
         deadline.register(self.told.cancel)
+        deadline.register(self.over.cancel)
         if deadline.remaining is not None:
             self.told.cancel_after(deadline.remaining * FINISH_SHARE)
+            self.over.cancel_after(deadline.remaining * WHOLE_SHARE)
 
     @property
     def moment(self) -> float:
@@ -111,6 +118,7 @@ class Shift:
     def work(self, stopping: CancellationToken) -> None:
         """Claim and execute until `stopping` is cancelled, then end the jobs in hand."""
         with ExitStack() as stack:
+            stack.callback(self._settler.close)
             stack.enter_context(stopping.register(self._wake.set))
             stack.enter_context(self._order.told.register(self._wake.set))
             self._set_up(stack)
@@ -250,9 +258,7 @@ class Shift:
             moment.cancel_after(self._order.moment)
             self._settle_until(moment)
             self._hand_back()
-        until = CancellationToken()
-        until.cancel_after(max(self._order.moment, MOMENT))
-        self._settler.close(until)
+        self._settler.finish(self._order.over, MOMENT)
 
     def _settle_until(self, until: CancellationToken) -> None:
         """Settle what ends, until no job is in hand or the token is cancelled."""

@@ -101,6 +101,11 @@ class RunningWorker:
         assert not self.thread.is_alive()
 
 
+def has_threads() -> bool:
+    """Whether there is a thread that executes jobs of a running worker, or tells of them."""
+    return any(thread.name.startswith("hosting:jobs:") for thread in threading.enumerate())
+
+
 @pytest.fixture
 def worker(transactional_db: None) -> Iterator[Callable[..., RunningWorker]]:
     """Start workers, which are stopped at the end; one that crashed fails the test."""
@@ -115,8 +120,7 @@ def worker(transactional_db: None) -> Iterator[Callable[..., RunningWorker]]:
         gate.opened.set()
     for each in started:
         each.stop()
-    end = f"hosting:{started[0].service.name}:job" if started else None
-    until(lambda: not any(end and t.name.startswith(end) for t in threading.enumerate()))
+    until(lambda: not has_threads())
     assert [each.error for each in started] == [None] * len(started)
 
 

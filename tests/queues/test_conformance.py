@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from django.db.models import Q
 from django.test import SimpleTestCase, TransactionTestCase, override_settings
 from django.utils import timezone
@@ -11,7 +9,7 @@ from django.utils import timezone
 from hosting.compat import BaseTaskBackend
 from hosting.models import Job, JobState
 from hosting.testing import BackendConformance
-from tests.queues.conftest import RunningWorker, until
+from tests.queues.conftest import RunningWorker, has_threads, until
 
 #: The task API's own package: the core's, or the backport's.
 API = BaseTaskBackend.__module__.partition(".backends")[0]
@@ -30,7 +28,7 @@ class TestDatabaseBackend(BackendConformance, TransactionTestCase):
         finally:
             worker.stop()
         assert worker.error is None
-        until(lambda: not any(t.name.startswith("hosting:jobs:job") for t in threading.enumerate()))
+        until(lambda: not has_threads())
 
 
 @override_settings(

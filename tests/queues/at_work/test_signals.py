@@ -1,6 +1,7 @@
 """The signals of a job with options, and what is spared where nobody hears them."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from hosting.compat import TaskResultStatus, task_finished, task_logger, task_started
 from hosting.queues import execution, settling
+from hosting.queues.lookout import Lookout
 from tests.queues.at_work import atomic_tasks, tasks
 from tests.queues.at_work.facts import ended
 from tests.queues.conftest import Heard, RunningWorker, until
@@ -145,3 +147,73 @@ def test_a_receiver_is_enough(worker: Start, made: list[str], signal: Any) -> No
 
     assert heard == [first.id]
     assert made == [first.id, failed.id]
+
+
+# At the end of a worker
+
+
+class Gate:
+    """A receiver of `task_finished` that takes its time."""
+
+    def __init__(self) -> None:
+        self.entered, self.opened = threading.Event(), threading.Event()
+        self.seconds = 20.0
+        self.heard: list[str] = []
+
+    def receive(self, task_result: Any, **kwargs: Any) -> None:
+        self.entered.set()
+        self.opened.wait(self.seconds)
+        self.heard.append(task_result.id)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    task_finished.connect(gate.receive)
+    yield gate
+    gate.opened.set()
+    until(lambda: not announcers())
+    task_finished.disconnect(gate.receive)
+
+
+def announcers() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.endswith(":announce")]
+
+
+@pytest.mark.parametrize("seconds", [None, 10])
+def test_a_worker_that_ends_has_announced_all(
+    worker: Start, gate: Gate, seconds: float | None
+) -> None:
+    gate.seconds = 0.3
+    running = worker()
+    results = [ended(tasks.note.enqueue(number)) for number in range(2)]
+
+    running.stop(seconds)
+
+    assert gate.heard == [result.id for result in results]
+    assert announcers() == []
+
+
+def test_a_receiver_that_hangs_holds_up_no_stop(worker: Start, gate: Gate) -> None:
+    running = worker()
+    ended(tasks.note.enqueue(1))
+    assert gate.entered.wait(20)
+
+    running.stop(0.2)
+
+    assert gate.heard == []
+
+
+def test_a_worker_that_crashes_leaves_no_announcer(
+    transactional_db: None, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = RunningWorker(poll_interval=0.05)
+    ended(tasks.note.enqueue(1))
+    assert gate.entered.wait(20)
+    monkeypatch.setattr(Lookout, "look", lambda self: 1 // 0)
+    running.thread.join(20)
+    assert isinstance(running.error, ZeroDivisionError)
+
+    gate.opened.set()
+
+    until(lambda: not announcers())
