@@ -41,6 +41,11 @@ def uuid7s(count: int) -> list[uuid.UUID]:
     ]
 
 
+def uuid7_at(seconds: float) -> uuid.UUID:
+    """Before every id that was made at this moment, in seconds since 1970, or later."""
+    return uuid.UUID(int=max(0, int(seconds * 1000)) << 80 | 0x7 << 76 | 0b10 << 62)
+
+
 def process_name() -> str:
     """The name of this process in the fleet, under 64 characters: host, pid and a random end.
 

@@ -97,6 +97,12 @@ class Job(Enqueued):
                 condition=Q(state=JobState.RUNNING),
                 name="hosting_job_running",
             ),
+            # Hardly any row, ever: jobs that run, and are to end.
+            models.Index(
+                fields=["claimed_by"],
+                condition=Q(cancel_requested=True),
+                name="hosting_job_cancelled",
+            ),
             models.Index(
                 fields=["limit_key", "state"],
                 condition=~Q(limit_key=""),

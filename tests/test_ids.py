@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from hosting.ids import uuid7, uuid7s
+from hosting.ids import uuid7, uuid7_at, uuid7s
 from tests.host.helpers import on_threads
 
 
@@ -22,6 +22,15 @@ def test_an_id_holds_the_time_of_its_making() -> None:
     milliseconds = uuid7().int >> 80
     # Ids made faster than the clock ticks are ahead of it, by no more than a moment.
     assert before <= milliseconds <= time.time_ns() // 1_000_000 + 1000
+
+
+def test_a_moment_divides_the_ids() -> None:
+    before = uuid7()
+    bound = uuid7_at(time.time() + 2)
+    assert before < bound
+    assert uuid7_at((before.int >> 80) / 1000) < before
+    assert uuid7_at(1.0) < uuid7_at(1.5)
+    assert bound.version == 7
 
 
 def test_later_ids_are_greater() -> None:

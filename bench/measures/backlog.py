@@ -4,6 +4,8 @@
 and leaves the rest. `under_a_snapshot` holds a transaction open that keeps the database from
 removing any row version made since. For the given seconds a worker executes jobs, of which there
 are always some thousands waiting; then the backlog is brought to 10,000 and drained as in `small`.
+Whether that is done is asked of the last jobs by their ids, as seeing that no job is left takes the
+database longer, then, than the jobs do.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ from contextlib import contextmanager
 import psycopg
 
 from bench import work
-from bench.measures.drain import drain
+from bench.measures.drain import STARTUP, drain
 from bench.order import CannotBeMeasured, Numbers, Order
 from bench.place import POSTGRESQL
-from bench.waiting import pause
+from bench.waiting import pause, wait_until
 from bench.workers import running
 
 SMALL = 10_000
@@ -42,7 +44,9 @@ def under_a_snapshot(order: Order) -> Numbers:
         added = _churn(order)
         missing = SMALL - (added - work.tally.started)
         _fill(order, missing)
-        return drain(order, SMALL, 1, lambda: order.subject.unsettled() == 0)
+        numbers = drain(order, SMALL, 1, order.subject.has_settled_last)
+        wait_until(lambda: order.subject.unsettled() == 0, "all jobs are settled", STARTUP)
+        return numbers
 
 
 @contextmanager

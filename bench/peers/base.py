@@ -38,6 +38,10 @@ class Subject(ABC):
     def unsettled(self) -> int:
         """Whether jobs wait, run, or have run without this being recorded; 0 if none do."""
 
+    def has_settled_last(self) -> bool:
+        """Whether what was enqueued last is not among that."""
+        return self.unsettled() == 0
+
     @abstractmethod
     def command(self) -> Sequence[str]:
         """The command line of one worker process."""

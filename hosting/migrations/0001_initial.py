@@ -192,6 +192,11 @@ class Migration(migrations.Migration):
                         name="hosting_job_running",
                     ),
                     models.Index(
+                        condition=models.Q(("cancel_requested", True)),
+                        fields=["claimed_by"],
+                        name="hosting_job_cancelled",
+                    ),
+                    models.Index(
                         condition=models.Q(("limit_key", ""), _negated=True),
                         fields=["limit_key", "state"],
                         name="hosting_job_limited",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 
 from hosting.queues.position import Position
 from hosting.queues.stores.base import Store
+from hosting.queues.stores.values import HEAD
 
 #: Seconds until the first look after work has ended; each further one comes twice as late.
 FIRST = 0.025
@@ -102,6 +103,12 @@ class Lookout:
         if now >= self._next_look:
             self._look()
 
+    @property
+    def is_held_by_head(self) -> bool:
+        """Whether `look` will read the head of the queue, and that takes long."""
+        is_due = not self.has_more and self._clock() >= self._next_look
+        return is_due and self._position.is_dear and self._position.behind() == HEAD
+
     def pause(self) -> float:
         """Seconds until `look` has something to do."""
         moments = [self._next_look, *([] if self._due_at is None else [self._due_at])]
@@ -110,12 +117,18 @@ class Lookout:
     def _look(self) -> None:
         if not self.has_more:
             self._listen(self.is_told)  # before the look: what is added after it is told
-        look = self._store.look(self._backend, self._queues)
+        after = None if self.has_more else self._position.behind()
+        began = self._clock()
+        look = self._store.look(self._backend, self._queues, after)
+        if after == HEAD:
+            self._position.note_reading(self._clock() - began)
         released = self._upkeep.release_held() if look.is_held_up else 0
         if look.is_held_up:
             self._admit()
         if look.is_ready and not self.has_more:
             self.find_more()
+            if after == HEAD:
+                self._position.go_to_head()
         now = self._clock()
         # A moment later, as the database's clock may be read more coarsely than it is written.
         due = 0.0 if released else look.seconds_until_due
@@ -127,6 +140,8 @@ class Lookout:
             self._next_look = now + self._interval
             longest = self._poll_interval * (TOLD if self.is_told else 1)
             self._interval = min(longest, 2 * self._interval)
+            if (owed := self._position.owed_in()) is not None:
+                self._next_look = min(self._next_look, now + owed)
 
     def _admit(self) -> None:
         admitted, seconds = self._upkeep.admit()

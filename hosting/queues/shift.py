@@ -190,6 +190,8 @@ class Shift:
             self._exchange(limit)
         self._give_back()
         self._workshop.attend()
+        if self._settler.pending and self._lookout.is_held_by_head:
+            self._settler.exchange(None)  # what has ended does not wait for that
         self._lookout.look()
 
     def _wanted(self) -> int:
@@ -207,6 +209,8 @@ class Shift:
         if not limit:
             self._settler.exchange(None)
             return
+        if self._settler.pending and self._position.is_dear and self._position.is_at_head:
+            self._settler.exchange(None)
         backend, queues = self._duty.backend.alias, self._duty.queues
         after = self._position.begin()
         wanted = Wanted(self._presence.name, backend, queues, limit, after)

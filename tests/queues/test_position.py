@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosting.queues.position import INTERVAL, SHARE, Position
+from hosting.queues.position import DEAR, INTERVAL, REST, SHARE, Position
 from hosting.queues.stores.values import Claim, Key
 
 LIMIT = 3
@@ -61,10 +62,24 @@ class Worker:
         found = self.queue.search(after, limit)
         self.clock.now += takes
         nothing_is_left = self.position.end(found, limit)
-        if nothing_is_left:
-            assert after == {}  # only the head shows that
+        if nothing_is_left and after:  # only the head shows that
+            assert self.position.owed_in() is not None
+        elif nothing_is_left:
             assert not self.queue.ready
+            assert self.position.owed_in() is None
         return found
+
+    def look(self, takes: float = 0.0) -> None:
+        """Look whether anything is ready, as `Lookout` does."""
+        after = self.position.behind()
+        found = any(key > after.get(queue, key[:0]) for key, queue in self.queue.ready)
+        self.clock.now += takes
+        if not after:
+            self.position.note_reading(takes)
+        if found and not after:
+            self.position.go_to_head()
+        elif found:
+            self.position.rewind()
 
     def job(self, place: int, queue: str) -> tuple[Key, str]:
         self.keys += 1
@@ -85,6 +100,7 @@ steps = st.one_of(
     st.tuples(st.just("search"), st.integers(1, LIMIT), st.sampled_from([0.0, 0.001, 0.05])),
     st.tuples(st.just("wait"), st.sampled_from([0.01, 0.2, 2.0])),
     st.just(("rewind",)),
+    st.tuples(st.just("look"), st.sampled_from([0.0, 0.05])),
 )
 
 
@@ -100,6 +116,8 @@ def do(worker: Worker, step: tuple[Any, ...]) -> None:
             worker.clock.now += seconds
         case ("rewind",):
             worker.position.rewind()
+        case "look", takes:
+            worker.look(takes)
 
 
 @given(st.lists(steps, max_size=30), st.integers(0, 12))
@@ -111,13 +129,18 @@ def test_every_job_is_found_in_so_many_searches(program: list[Any], more: int) -
         worker.add(place, QUEUES[place % 2])
 
     # One to come to an end, as many as there are full claims, and one that finds nothing. No time
-    # passes meanwhile: the end of what lies behind the place is reason enough to go back.
+    # passes meanwhile: the end of what lies behind the place is reason enough to go back. But if
+    # the head is dear, that is left alone for a while.
     bound = len(worker.queue.ready) // LIMIT + 3
-    searches = 0
+    searches, began = 0, worker.clock.now
     while worker.queue.ready:
         worker.search()
         searches += 1
         assert searches <= bound
+        if (owed := worker.position.owed_in()) is not None:
+            worker.clock.now += owed * 1.01
+            worker.look()
+    assert worker.clock.now - began <= REST * 0.051
 
 
 @given(st.lists(steps, max_size=30))
@@ -158,9 +181,11 @@ def test_too_little_from_a_place_sends_back_to_the_head_and_says_nothing() -> No
     worker.search()
     worker.add(1)  # before the place
 
+    worker.position.begin()
     assert worker.position.end([], LIMIT) is False
     assert worker.position.is_at_head
     assert places(worker.search()) == [1]
+    worker.position.begin()
     assert worker.position.end([], LIMIT) is True
 
 
@@ -200,3 +225,46 @@ def test_a_reason_to_go_back_is_enough() -> None:
     worker.position.rewind()
 
     assert places(worker.search()) == [1, 13, 14]
+
+
+def dear(*places_: int) -> Worker:
+    """A worker for which the head has just been dear to read, with a job claimed at 10."""
+    worker = Worker()
+    worker.add(10)
+    worker.search(takes=2 * DEAR)
+    for place in places_:
+        worker.add(place)
+    return worker
+
+
+def test_what_is_added_behind_the_place_does_not_wait_for_a_dear_head() -> None:
+    worker = dear(11)
+    worker.position.rewind()
+
+    assert places(worker.search()) == [11]
+
+
+def test_a_dear_head_is_read_after_a_rest() -> None:
+    worker = dear(5)
+    worker.position.rewind()
+    assert worker.search() == []
+    assert worker.position.owed_in() == pytest.approx(REST * 2 * DEAR)
+
+    worker.look()  # behind the place
+    assert worker.search() == []
+    worker.clock.now += REST * 2 * DEAR * 1.01
+    assert worker.position.owed_in() == 0.0
+    worker.look()
+    assert places(worker.search()) == [5]
+    assert worker.search() == []
+    assert worker.position.owed_in() is None
+
+
+def test_a_head_that_is_dear_no_more_is_read_for_every_reason() -> None:
+    worker = dear()
+    worker.clock.now += REST * 2 * DEAR * 1.01
+    worker.look(takes=DEAR / 2)
+    worker.add(5)
+    worker.position.rewind()
+
+    assert places(worker.search()) == [5]

@@ -35,7 +35,7 @@ written once for all.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 from uuid import UUID
@@ -45,6 +45,7 @@ from hosting.queues.stores.values import (
     Claim,
     Exchange,
     JobRecord,
+    Key,
     Look,
     NewJob,
     Settlement,
@@ -99,8 +100,14 @@ class Store(ABC):
         """The jobs with these ids, as far as there are any, whether they have ended or not."""
 
     @abstractmethod
-    def look(self, backend: str, queues: Collection[str] | None) -> Look:
-        """What there is for a worker of these queues; one statement that locks nothing."""
+    def look(
+        self, backend: str, queues: Collection[str] | None, after: Mapping[str, Key] | None
+    ) -> Look:
+        """What there is for a worker of these queues; one statement that locks nothing.
+
+        Whether anything is ready is asked for behind these places, as in `Wanted`, or from the head
+        if there are none. With None it is not asked, as it is known to be so.
+        """
 
     @abstractmethod
     def queue_names(self, backend: str) -> list[str]:

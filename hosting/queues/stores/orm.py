@@ -23,7 +23,7 @@ from hosting.queues.stores.codec import encode_error
 from hosting.queues.stores.control import TableControl
 from hosting.queues.stores.duties import Control, Upkeep
 from hosting.queues.stores.ending import cancellation, finish, instead_of
-from hosting.queues.stores.expressions import after_attempt, appended
+from hosting.queues.stores.expressions import after_attempt, appended, is_running
 from hosting.queues.stores.keys import add_unique, write_limits
 from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.rows import claim_of
@@ -33,6 +33,7 @@ from hosting.queues.stores.values import (
     Claim,
     Exchange,
     JobRecord,
+    Key,
     Look,
     NewJob,
     Retry,
@@ -86,10 +87,12 @@ class GenericStore(Tables, Store):
     def held_by(self, worker_id: str) -> list[Claim]:
         return self._claims(self.jobs.filter(claimed_by=worker_id, state=JobState.RUNNING))
 
-    def look(self, backend: str, queues: Collection[str] | None) -> Look:
+    def look(
+        self, backend: str, queues: Collection[str] | None, after: Mapping[str, Key] | None
+    ) -> Look:
         waiting = self._in(JobState.WAITING, backend, queues)
         return Look(
-            is_ready=self._in(JobState.READY, backend, queues).exists(),
+            is_ready=after is None or self._in(JobState.READY, backend, queues).exists(),
             seconds_until_due=_seconds(waiting),
             is_held_up=self._is_held_up(backend),
         )
@@ -114,7 +117,7 @@ class GenericStore(Tables, Store):
 
     def _held(self, fences: Mapping[UUID, int]) -> dict[UUID, Job]:
         """The running jobs with these ids and fences, locked, by id, so that nobody deadlocks."""
-        running = self.jobs.filter(id__in=list(fences), state=JobState.RUNNING).order_by("id")
+        running = self.jobs.filter(is_running(), id__in=list(fences)).order_by("id")
         return {row.id: row for row in self.locked(running) if row.fence == fences[row.id]}
 
     @property

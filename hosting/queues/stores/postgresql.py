@@ -6,25 +6,30 @@ and inserted into the results, and the next ones are claimed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 
+from hosting.models import Job
 from hosting.queues.stores.deadline import connect_within, deadline, shut_socket
+from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.listener import Listener
 from hosting.queues.stores.new import initial_state, record_of_new
 from hosting.queues.stores.sqlstore import SQLStore
 from hosting.queues.stores.statements import postgresql as statements
 from hosting.queues.stores.statements.postgresql import array, quoted, settled
+from hosting.queues.stores.upkeep import TableUpkeep
 from hosting.queues.stores.values import (
     Claim,
     Exchange,
     JobRecord,
+    Key,
     Look,
     NewJob,
     Retry,
@@ -69,12 +74,18 @@ class PostgreSQLStore(SQLStore):
         claims = [row[2:] for row in rows if row[2:3] not in ((), (None,))]
         return Exchange(frozenset(refused or ()), self._moment(moment), self._in_order(claims))
 
-    def look(self, backend: str, queues: Collection[str] | None) -> Look:
+    def look(
+        self, backend: str, queues: Collection[str] | None, after: Mapping[str, Key] | None
+    ) -> Look:
         chosen = [backend] if queues is None else [backend, list(queues)]
-        condition = "" if queues is None else "AND queue_name = ANY(%s)"
-        [row] = self._fetch(
-            statements.LOOK.replace("[queues]", condition), [*chosen, *chosen, backend, backend]
+        first: list[Any] = [] if after is None else chosen
+        if after:
+            columns = zip(*((name, *key) for name, key in after.items()), strict=True)
+            first = [*map(list, columns), backend]
+        statement = statements.look(
+            asks=after is not None, behind=bool(after), chooses=queues is not None
         )
+        [row] = self._fetch(statement, [*first, *chosen, backend, backend])
         return Look(*row)
 
     def lock(self, claims: Collection[Claim]) -> set[UUID]:
@@ -104,6 +115,14 @@ class PostgreSQLStore(SQLStore):
 
     def note_listening(self, process: str, is_listening: bool) -> None:
         self.processes.filter(id=process).update(is_listening=is_listening)
+
+    @property
+    def upkeep(self) -> Upkeep:
+        return _PostgreSQLUpkeep(self)
+
+    def has_lost(self) -> bool:
+        """Whether a job is held by a process that does not live."""
+        return bool(self._fetch(statements.LOST, [])[0][0])
 
     def _claim(self, wanted: Wanted) -> list[Claim]:
         if not (names := self._names(wanted)):
@@ -144,6 +163,17 @@ class PostgreSQLStore(SQLStore):
         if settings.USE_TZ:
             return datetime.fromtimestamp(value, UTC)
         return datetime.fromtimestamp(value, self.connection.timezone).replace(tzinfo=None)
+
+
+class _PostgreSQLUpkeep(TableUpkeep):
+    """Upkeep that does not read what the processes that live have held before."""
+
+    def __init__(self, store: PostgreSQLStore) -> None:
+        super().__init__(store)
+        self._store = store
+
+    def _is_any(self, lost: QuerySet[Job]) -> bool:
+        return self._store.has_lost()
 
 
 def _places(wanted: Wanted, names: Collection[str]) -> list[Any]:

@@ -9,7 +9,7 @@ it. Batches travel as one JSON text, which SQLite takes apart much faster than P
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +43,7 @@ from hosting.queues.stores.values import (
     Claim,
     Exchange,
     JobRecord,
+    Key,
     Look,
     NewJob,
     Retry,
@@ -74,13 +75,15 @@ class SQLiteStore(SQLStore):
             return Exchange()
         return super().exchange(settlements, wanted)
 
-    def look(self, backend: str, queues: Collection[str] | None) -> Look:
+    def look(
+        self, backend: str, queues: Collection[str] | None, after: Mapping[str, Key] | None
+    ) -> Look:
         chosen = [backend] if queues is None else [backend, *queues]
         marks = ", ".join(["%s"] * len(queues or ())) or "NULL"
         condition = "" if queues is None else f"AND queue_name IN ({marks})"
         statement = LOOK.replace("[queues]", condition).replace("[now]", sqlite_now())
         [(is_ready, seconds, is_held_up)] = self._fetch(
-            statement, [*chosen, *chosen, backend, backend]
+            statement, [after is None, *chosen, *chosen, backend, backend]
         )
         return Look(bool(is_ready), seconds, bool(is_held_up))
 

@@ -15,7 +15,8 @@ from hosting.models import HostProcess, Job, JobState, Limit
 from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.queues.stores.duties import BATCH, MAX_DEATHS, Rescue, Upkeep, WorkerLost, burial
 from hosting.queues.stores.ending import cancellation, finish
-from hosting.queues.stores.expressions import after_attempt
+from hosting.queues.stores.expressions import after_attempt, is_running
+from hosting.queues.stores.pruning import prune
 from hosting.queues.stores.tables import Tables
 from hosting.queues.stores.values import Settlement
 from hosting.version import VERSION
@@ -102,7 +103,7 @@ class TableUpkeep(Upkeep):
         running = self._tables.jobs.filter(state=JobState.RUNNING)
         # In the order of the index of what runs, as in any other SQLite reads all jobs there are.
         lost = running.filter(~Exists(process)).order_by("claimed_by", "id")
-        if not lost.exists():  # as nearly always, and this locks nothing
+        if not self._is_any(lost):  # as nearly always, and this locks nothing
             return Rescue()
         with self._tables.atomic():
             rows = list(self._tables.skipping_locked(lost)[:BATCH])
@@ -117,6 +118,10 @@ class TableUpkeep(Upkeep):
             )
         return Rescue(tuple(left), _ids(buried), _ids(cancelled))
 
+    def _is_any(self, lost: QuerySet[Job]) -> bool:
+        """Whether there is any such job, of those whose process does not live."""
+        return lost.exists()
+
     def begin(self, job_id: UUID, fence: int) -> bool:
         return bool(self._held(job_id, fence).update(begun_fence=F("fence")))
 
@@ -127,27 +132,12 @@ class TableUpkeep(Upkeep):
         return bool(self._held(job_id, fence).update(progress=progress))
 
     def _held(self, job_id: UUID, fence: int) -> QuerySet[Job]:
-        return self._tables.jobs.filter(id=job_id, fence=fence, state=JobState.RUNNING)
+        return self._tables.jobs.filter(is_running(), id=job_id, fence=fence)
 
     # Results
 
     def prune(self, backend: str, retention: Mapping[TaskResultStatus, float | None]) -> int:
-        deleted = [
-            self._prune(backend, status, seconds)
-            for status, seconds in retention.items()
-            if seconds is not None
-        ]
-        expired = self._tables.reservations.filter(until__lt=DatabaseNow())
-        keys = list(expired.values_list("key", flat=True)[:BATCH])
-        expired.filter(key__in=keys).delete()
-        return max(deleted, default=0)
-
-    def _prune(self, backend: str, status: TaskResultStatus, seconds: float) -> int:
-        results = self._tables.results.filter(backend=backend)
-        old = results.filter(status=status, finished_at__lt=ago(timedelta(seconds=seconds)))
-        # By id, which grows with time, and so along the primary key from its oldest end.
-        ids = list(old.order_by("id").values_list("id", flat=True)[:BATCH])
-        return results.filter(id__in=ids).delete()[0] if ids else 0
+        return prune(self._tables, backend, retention)
 
 
 _DEATHS = Case(

@@ -74,6 +74,9 @@ class JobRecord:
 
 Key = tuple[int, Any, Any]
 
+#: As places by queue: before all jobs of every queue.
+HEAD: Mapping[str, Key] = {}
+
 
 class Claim:
     """The right to execute a job once.
@@ -202,14 +205,14 @@ class Wanted:
 
     `after` says for each queue which key was claimed last, so that the search goes on from there
     instead of from the head, where the claimed jobs have left dead entries in the index. A queue
-    that is not named is searched from its head. What lies before a key is not seen: see `cursor`.
+    that is not named is searched from its head. What lies before a key is not seen: see `position`.
     """
 
     worker_id: str
     backend: str
     queues: Collection[str] | None
     limit: int
-    after: Mapping[str, Key] = field(default_factory=dict)
+    after: Mapping[str, Key] = field(default_factory=lambda: HEAD)
 
 
 @dataclass(frozen=True, slots=True)

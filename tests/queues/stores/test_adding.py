@@ -12,7 +12,7 @@ from django.utils import timezone
 from hosting.compat import TaskResultStatus
 from hosting.models import Job, Limit
 from hosting.queues.stores.base import Store
-from hosting.queues.stores.values import LimitRule
+from hosting.queues.stores.values import HEAD, LimitRule
 from tests.queues.stores.steps import (
     BLOCKED,
     HOUR,
@@ -224,7 +224,7 @@ def test_local_times_without_a_zone(store: Store, settings: Any) -> None:
     assert [each.run_after for each in (at_once, due, early)] == [None, past, future]
     assert at_once.enqueued_at.tzinfo is None
     assert is_about(at_once.enqueued_at, now)
-    assert store.look("default", ["default"]).seconds_until_due == pytest.approx(60, abs=50)
+    assert store.look("default", ["default"], HEAD).seconds_until_due == pytest.approx(60, abs=50)
     claims = claim(store)
     assert ids(claims) == [due.id, at_once.id]
     for each in claims:

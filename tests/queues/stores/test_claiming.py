@@ -11,6 +11,7 @@ from django.utils import timezone
 from hosting.compat import TaskResultStatus
 from hosting.models import Job
 from hosting.queues.stores.base import Store
+from hosting.queues.stores.values import HEAD
 from tests.queues.stores.steps import (
     HOUR,
     add,
@@ -151,7 +152,7 @@ def test_no_job_is_claimed_twice(store: Store, in_threads: Callable[..., list[An
 
     def drain(worker_id: str) -> list[Any]:
         claimed: list[Any] = []
-        while store.look("default", None).is_ready:
+        while store.look("default", None, HEAD).is_ready:
             claimed += ids(claim(store, worker_id=worker_id, limit=3))
         return claimed
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from hosting.compat import TaskResultStatus
+from hosting.ids import uuid7
 from hosting.models import Job, JobResult, Reservation
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import BATCH
@@ -41,6 +42,14 @@ def test_results_are_deleted_when_they_are_old(store: Store) -> None:
     assert store.upkeep.prune("default", {SUCCESSFUL: 3600.0}) == 2
     assert left(*jobs) == [False, False, True, True]
     assert store.upkeep.prune("default", {SUCCESSFUL: 3600.0}) == 0
+
+
+def test_what_was_made_by_a_clock_that_is_ahead_is_kept_longer(store: Store) -> None:
+    job = old(store, 2, id=uuid7())
+
+    assert store.upkeep.prune("default", {SUCCESSFUL: 3600.0}) == 0
+    assert left(job) == [True]
+    assert store.upkeep.prune("default", {SUCCESSFUL: -1.0}) == 1
 
 
 def test_each_status_has_its_own_time(store: Store) -> None:

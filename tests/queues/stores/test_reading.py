@@ -8,7 +8,7 @@ from django.utils import timezone
 from hosting.compat import TaskResultStatus
 from hosting.ids import uuid7
 from hosting.queues.stores.base import Store
-from hosting.queues.stores.values import Failed, Look
+from hosting.queues.stores.values import HEAD, Failed, Look
 from tests.queues.stores.steps import (
     BROKEN,
     HOUR,
@@ -17,12 +17,14 @@ from tests.queues.stores.steps import (
     claim,
     finished,
     ids,
+    keeps_places,
     make_due,
     one_at_a_time,
     settle,
 )
 
 NOTHING = Look(is_ready=False, seconds_until_due=None, is_held_up=False)
+NOTHING_ELSE = Look(is_ready=True, seconds_until_due=None, is_held_up=False)
 
 
 def test_get_gives_what_there_is(store: Store) -> None:
@@ -45,21 +47,41 @@ def test_get_gives_what_there_is(store: Store) -> None:
 
 
 def test_a_look_at_nothing(store: Store) -> None:
-    assert store.look("default", None) == NOTHING
-    assert store.look("default", ["default"]) == NOTHING
-    assert store.look("default", []) == NOTHING
+    assert store.look("default", None, HEAD) == NOTHING
+    assert store.look("default", ["default"], HEAD) == NOTHING
+    assert store.look("default", [], HEAD) == NOTHING
+
+
+def test_a_look_behind_places(store: Store) -> None:
+    add_some(store, 2)
+    add(store, queue_name="mail")
+    places = {each.queue_name: each.key for each in claim(store)}
+    assert store.look("default", None, places) == NOTHING
+
+    add(store, priority=1)  # before them
+    assert store.look("default", None, places).is_ready is not keeps_places(store)
+    assert store.look("default", None, HEAD).is_ready
+    claim(store)
+    add(store, queue_name="mail")
+    assert store.look("default", ["mail", "default"], places).is_ready
+    assert store.look("other", None, places) == NOTHING
+
+
+def test_who_knows_that_something_is_ready_need_not_ask(store: Store) -> None:
+    assert store.look("default", None, None) == NOTHING_ELSE
+    assert store.look("default", ["default"], None) == NOTHING_ELSE
 
 
 def test_a_look_at_what_is_ready(store: Store) -> None:
     add(store, queue_name="mail")
     ready = Look(is_ready=True, seconds_until_due=None, is_held_up=False)
 
-    assert store.look("default", None) == ready
-    assert store.look("default", ["news", "mail"]) == ready
-    assert store.look("default", ["news"]) == NOTHING
-    assert store.look("other", None) == NOTHING
+    assert store.look("default", None, HEAD) == ready
+    assert store.look("default", ["news", "mail"], HEAD) == ready
+    assert store.look("default", ["news"], HEAD) == NOTHING
+    assert store.look("other", None, HEAD) == NOTHING
     claim(store)
-    assert store.look("default", None) == NOTHING
+    assert store.look("default", None, HEAD) == NOTHING
 
 
 def test_a_look_at_what_waits(store: Store) -> None:
@@ -67,18 +89,18 @@ def test_a_look_at_what_waits(store: Store) -> None:
     add(store, run_after=timezone.now() + 2 * HOUR)
     add(store, run_after=timezone.now() + HOUR / 2, backend="other")
 
-    assert not store.look("default", None).is_ready
-    assert store.look("default", None).seconds_until_due == pytest.approx(3600, abs=60)
-    assert store.look("default", ["default"]).seconds_until_due == pytest.approx(7200, abs=60)
-    assert store.look("default", ["none"]).seconds_until_due is None
-    assert store.look("other", None).seconds_until_due == pytest.approx(1800, abs=60)
+    assert not store.look("default", None, HEAD).is_ready
+    assert store.look("default", None, HEAD).seconds_until_due == pytest.approx(3600, abs=60)
+    assert store.look("default", ["default"], HEAD).seconds_until_due == pytest.approx(7200, abs=60)
+    assert store.look("default", ["none"], HEAD).seconds_until_due is None
+    assert store.look("other", None, HEAD).seconds_until_due == pytest.approx(1800, abs=60)
 
     make_due(mail)
-    overdue = store.look("default", ["mail"]).seconds_until_due
+    overdue = store.look("default", ["mail"], HEAD).seconds_until_due
     assert overdue is not None
     assert overdue <= 0
     store.upkeep.promote()
-    assert store.look("default", ["mail"]) == Look(True, None, False)
+    assert store.look("default", ["mail"], HEAD) == Look(True, None, False)
 
 
 def test_a_look_at_what_is_held_up(store: Store) -> None:
@@ -86,14 +108,14 @@ def test_a_look_at_what_is_held_up(store: Store) -> None:
     blocked = Look(is_ready=False, seconds_until_due=None, is_held_up=True)
 
     # Of whatever queue: who ends a job may let one of another go on.
-    assert store.look("default", None) == blocked
-    assert store.look("default", ["default"]) == blocked
-    assert store.look("other", None) == NOTHING
+    assert store.look("default", None, HEAD) == blocked
+    assert store.look("default", ["default"], HEAD) == blocked
+    assert store.look("other", None, HEAD) == NOTHING
     store.upkeep.admit()
-    assert store.look("default", None) == Look(True, None, True)
+    assert store.look("default", None, HEAD) == Look(True, None, True)
     settle(store, claim(store)[0])
     store.upkeep.admit()
-    assert store.look("default", None) == Look(True, None, False)
+    assert store.look("default", None, HEAD) == Look(True, None, False)
 
 
 def test_queues_that_have_a_job_that_is_ready(store: Store) -> None:
@@ -134,8 +156,8 @@ def test_nothing_that_is_done_now_and_then_reads_all_jobs(store: Store) -> None:
     claim(store, limit=1)
 
     with CaptureQueriesContext(connection) as queries:
-        store.look("default", None)
-        store.look("default", ["default"])
+        store.look("default", None, HEAD)
+        store.look("default", ["default"], HEAD)
         store.upkeep.promote()
         store.upkeep.admit()
         store.upkeep.rescue()

@@ -53,6 +53,18 @@ def test_jobs_of_a_process_that_lives_are_its_own(store: Store) -> None:
     assert all(settle(store, each) for each in claims)
 
 
+@pytest.mark.parametrize("alive", ["", "a", "c", "e", "ae", "bd", "abd", "bcde", "abcde"])
+def test_whatever_the_names_of_processes(store: Store, alive: str) -> None:
+    jobs = {name: add(store) for name in "abcde"}
+    for name in jobs:
+        claim(store, worker_id=name, limit=1)
+    for name in alive:
+        store.upkeep.renew(name, 60)
+
+    rescue = store.upkeep.rescue()
+    assert set(rescue.given_back) == {jobs[name] for name in jobs if name not in alive}
+
+
 def test_jobs_of_a_process_whose_time_is_over_are_given_back(store: Store) -> None:
     job = add(store)
     due_at = Job.objects.get(id=job).due_at

@@ -10,7 +10,7 @@ from hosting.compat import TaskResultStatus
 from hosting.models import Job, JobResult
 from hosting.queues.stores import store_for
 from hosting.queues.stores.base import Store
-from hosting.queues.stores.values import Failed, LimitRule, Retry, Succeeded
+from hosting.queues.stores.values import HEAD, Failed, LimitRule, Retry, Succeeded
 from tests.queues.stores.steps import (
     BROKEN,
     add,
@@ -49,7 +49,7 @@ def a_life(store: Store, name: str) -> None:
         store.control.retry(ids(claims))
         store.control.discard(ids(claims)[:1])
         store.upkeep.prune("default", dict.fromkeys(TaskResultStatus, 3600.0))
-        store.look("default", None)
+        store.look("default", None, HEAD)
         store.get(ids(claims))
 
 

@@ -117,18 +117,23 @@ _DUE_IN_ONE = f"""
         LIMIT %s
     )
 """
+_PLACES = """
+    (
+        SELECT queue_name, rank, to_timestamp(due) AS due_at, id
+        FROM unnest(%s::text[], %s::smallint[], %s::float8[], %s::uuid[])
+            AS given (queue_name, rank, due, id)
+    ) AS given
+"""
+_BEHIND = """
+    job.state = 'ready' AND job.queue_name = given.queue_name
+    AND (job.rank, job.due_at, job.id) > (given.rank, given.due_at, given.id)
+    AND job.backend = %s
+"""
 _DUE_IN_MANY = f"""
     due AS MATERIALIZED (
-        SELECT found.place FROM (
-            SELECT queue_name, rank, to_timestamp(due) AS due_at, id
-            FROM unnest(%s::text[], %s::smallint[], %s::float8[], %s::uuid[])
-                AS given (queue_name, rank, due, id)
-        ) AS given,
-        LATERAL (
+        SELECT found.place FROM {_PLACES}, LATERAL (
             SELECT job.ctid AS place, job.rank, job.due_at, job.id FROM {JOB} AS job
-            WHERE job.state = 'ready' AND job.queue_name = given.queue_name
-                AND (job.rank, job.due_at, job.id) > (given.rank, given.due_at, given.id)
-                AND job.backend = %s
+            WHERE {_BEHIND}
             ORDER BY job.rank, job.due_at, job.id
             LIMIT [most] FOR UPDATE SKIP LOCKED
         ) AS found
@@ -167,13 +172,45 @@ LOCK = f"""
     WHERE job.fence = given.fence AND {RUNNING}
     ORDER BY job.id FOR UPDATE OF job
 """
-LOOK = f"""
+_LOOK = f"""
     SELECT
-        EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues]),
+        [ready],
         (SELECT {seconds(f"min(due_at) - {NOW}")} FROM {JOB}
             WHERE state = 'waiting' AND backend = %s [queues]),
         {HELD_UP}
 """
+_IS_READY = f"EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues])"
+_IS_READY_BEHIND = f"""
+    EXISTS (
+        SELECT 1 FROM {_PLACES}, LATERAL (SELECT 1 FROM {JOB} AS job WHERE {_BEHIND} LIMIT 1) AS one
+    )
+"""
+
+# What runs for none of the processes that live: by the gaps between their names, so that the
+# entries of what they have held before are not read.
+LOST = f"""
+    WITH alive AS MATERIALIZED (
+        SELECT id, lead(id) OVER (ORDER BY id) AS next FROM {PROCESS} WHERE alive_until > {NOW}
+    ), running AS NOT MATERIALIZED (
+        SELECT claimed_by FROM {JOB} WHERE state = 'running'
+    )
+    SELECT EXISTS (
+        SELECT 1 FROM alive, LATERAL (
+            SELECT 1 FROM running WHERE claimed_by > alive.id AND claimed_by < alive.next LIMIT 1
+        ) AS one
+    )
+    OR EXISTS (SELECT 1 FROM running WHERE claimed_by < (SELECT min(id) FROM alive))
+    OR EXISTS (SELECT 1 FROM running WHERE claimed_by > (SELECT max(id) FROM alive))
+    OR (NOT EXISTS (SELECT 1 FROM alive) AND EXISTS (SELECT 1 FROM running))
+"""
+
+
+@cache
+def look(*, asks: bool, behind: bool, chooses: bool) -> str:
+    """The statement that looks, at some queues or all; it may ask what is ready behind places."""
+    ready = _IS_READY_BEHIND if behind else _IS_READY
+    condition = "AND queue_name = ANY(%s)" if chooses else ""
+    return _LOOK.replace("[ready]", ready if asks else "true").replace("[queues]", condition)
 
 
 @cache

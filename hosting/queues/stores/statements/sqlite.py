@@ -83,7 +83,7 @@ ADD_MANY = f"""
 """
 LOOK = f"""
     SELECT
-        EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues]),
+        %s OR EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues]),
         (SELECT (julianday(min(due_at)) - julianday([now])) * 86400.0 FROM {JOB}
             WHERE state = 'waiting' AND backend = %s [queues]),
         {HELD_UP}
