@@ -1,8 +1,7 @@
 """Jobs declared `atomic`: what they write, their end, and what they enqueue commit together.
 
 Under the claim's fence that makes their effect in this database happen exactly once: a claim that
-was lost is noticed before the job begins, and its row stays locked until the commit, so nobody
-takes it over meanwhile.
+was lost meanwhile is refused when it is settled, and the whole transaction is undone.
 
 Short jobs share a transaction, with a savepoint each, as a commit costs more than they do. A job
 that fails is rolled back to its savepoint and takes no other with it. Where the transaction as a
@@ -13,8 +12,9 @@ of the jobs has had an effect, and each is run again in a transaction of its own
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import connections
 from django.db.transaction import TransactionManagementError
@@ -43,19 +43,28 @@ class _TransactionLeft(Exception):
         self.outcome = outcome
 
 
+class _ClaimsLost(Exception):
+    """Some jobs of the transaction are not ours any more."""
+
+    def __init__(self, ids: Collection[UUID]) -> None:
+        super().__init__(f"The claims of {len(ids)} jobs were lost.")
+        self.ids = ids
+
+
 class _Savepoint:
     """Where one job begins in the transaction that it shares.
 
-    Not `transaction.atomic`, which would release it at once: that takes as long as a short job's
-    own statement, and can be done for all of them together.
+    Not `transaction.atomic`, which would release it: that takes as long as a short job's own
+    statement, and the commit does it for all of them together.
     """
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._had_errors, connection.errors_occurred = connection.errors_occurred, False
-        self.id = connection.savepoint()
-        connection.savepoint_ids.append(self.id)
-        self._depth = len(connection.savepoint_ids)
+    def __init__(self, store: Store) -> None:
+        self._connection: Any = connections[store.alias]
+        self._had_errors = self._connection.errors_occurred
+        self._connection.errors_occurred = False
+        self.id = store.savepoint()
+        self._connection.savepoint_ids.append(self.id)
+        self._depth = len(self._connection.savepoint_ids)
 
     @property
     def is_current(self) -> bool:
@@ -105,14 +114,19 @@ class AtomicGroup:
         """Run these jobs, and settle them; those to be run later are put back."""
         if len(jobs) == 1:
             return self._run_alone(jobs[0])
+        mates = list(jobs)
+        lost: Collection[UUID] = ()
         try:
-            return self._transact(jobs, put_back)
+            return self._transact(mates, put_back)
+        except _ClaimsLost as loss:
+            lost = loss.ids
         except Exception:  # which job is to blame shows when each is alone
             self._discard_connection()
-        for job in reversed([job for job in jobs if not job.is_over]):  # as one abandoned is
-            job.runs_alone = True
-            put_back(job)
-        return []
+        for job in reversed(mates):
+            if not job.is_over and job.claim.id not in lost:  # over is one that was abandoned
+                job.runs_alone = True
+                put_back(job)
+        return [_refused(job) for job in mates if job.claim.id in lost]
 
     def _run_alone(self, job: JobInHand) -> list[Outcome]:
         try:
@@ -123,6 +137,8 @@ class AtomicGroup:
                 return [left.outcome]
             words = "The job left the transaction it was given, or closed its connection."
             return [self._executor.judge(job, TransactionManagementError(words))]
+        except _ClaimsLost:
+            return [_refused(job)]
         except DATABASE_TROUBLE as error:
             # The commit may have succeeded although its answer was lost: settling it tells.
             self._discard_connection()
@@ -131,42 +147,35 @@ class AtomicGroup:
             self._discard_connection()
             return [self._executor.judge(job, error)]
 
-    def _transact(self, jobs: Sequence[JobInHand], put_back: PutBack) -> list[Outcome]:
+    def _transact(self, mates: list[JobInHand], put_back: PutBack) -> list[Outcome]:
+        """Run these in one transaction; those for which there was no time are taken out."""
         outcomes: list[Outcome] = []
-        mates = list(jobs)
+        jobs = list(mates)
         for job in jobs:
             job.mates, job.connection = mates, self._connection
         with self._store.atomic():
-            held = self._store.lock([job.claim for job in jobs])
-            savepoints: list[Any] = []
-            began = now = time.monotonic()  # connecting and locking take none of the jobs' time
+            began = now = time.monotonic()  # connecting takes none of the jobs' time
             for job in jobs:
-                if job.claim.id not in held:
-                    outcomes.append(Outcome(job, Ending.RELEASED, None))  # which is refused
-                elif outcomes and now > began + SPAN:
+                if outcomes and now > began + SPAN:
                     break
-                else:
-                    outcomes.append(self._run_to_savepoint(job, savepoints))
-                    now = time.monotonic()
+                outcomes.append(self._run_to_savepoint(job))
+                now = time.monotonic()
             for job in reversed(jobs[len(outcomes) :]):
                 mates.remove(job)
                 put_back(job)
             self._note(now - began, len(outcomes))
             self.room.note(len(jobs), len(outcomes), now - began)
-            if savepoints:
-                self._connection.savepoint_commit(savepoints[0])  # and with it all later ones
             ended = [each for each in outcomes if each.ending is not Ending.RELEASED]
             done = self._store.settle([each.settlement for each in ended])
             if done.refused:
-                raise TransactionManagementError("A locked claim was lost.")
+                raise _ClaimsLost(done.refused)
             self._part_callbacks()
         for outcome in ended:
             outcome.note(done)
         return outcomes
 
-    def _run_to_savepoint(self, job: JobInHand, savepoints: list[Any]) -> Outcome:
-        savepoint = _Savepoint(self._connection)
-        savepoints.append(savepoint.id)
+    def _run_to_savepoint(self, job: JobInHand) -> Outcome:
+        savepoint = _Savepoint(self._store)
         outcome = self._executor.attempt(job)
         if not savepoint.is_current:
             raise _TransactionLeft(outcome)
@@ -196,3 +205,7 @@ class AtomicGroup:
         """Leave nothing of the transaction behind, whatever state it is in."""
         self._connection.close()
         del connections[self._store.alias]
+
+
+def _refused(job: JobInHand) -> Outcome:
+    return Outcome(job, Ending.RELEASED, None)  # as whoever stores it will find

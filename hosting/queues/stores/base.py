@@ -81,10 +81,6 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def lock(self, claims: Collection[Claim]) -> set[UUID]:
-        """Keep claims from being taken over until the transaction ends; gives those still held."""
-
-    @abstractmethod
     def release(self, claims: Collection[Claim], *, begun: bool) -> Exchange:
         """Give claimed jobs back, READY and due as before.
 
@@ -116,6 +112,10 @@ class Store(ABC):
     @abstractmethod
     def atomic(self) -> AbstractContextManager[Any]:
         """A transaction for reading and writing, or a part of the caller's."""
+
+    @abstractmethod
+    def savepoint(self) -> str:
+        """Begin a savepoint in the transaction that goes on; its name."""
 
     def sever(self, connection: Any) -> None:
         """End a connection of the driver, whatever another thread does with it."""

@@ -71,8 +71,8 @@ class GenericStore(Tables, Store):
             done = self._settle(settlements) if settlements else Exchange()
             return replace(done, claims=self._claim(wanted)) if wanted else done
 
-    def lock(self, claims: Collection[Claim]) -> set[UUID]:
-        return set(self._held({claim.id: claim.fence for claim in claims}))
+    def savepoint(self) -> str:
+        return str(self.connection.savepoint())
 
     def release(self, claims: Collection[Claim], *, begun: bool) -> Exchange:
         changes = after_attempt() if begun else {"claimed_by": ""}

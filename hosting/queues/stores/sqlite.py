@@ -32,7 +32,6 @@ from hosting.queues.stores.statements.sqlite import (
     CLAIM,
     ENDED,
     GONE,
-    HELD,
     LOOK,
     READY,
     for_driver,
@@ -90,10 +89,6 @@ class SQLiteStore(SQLStore):
     def atomic(self) -> AbstractContextManager[Any]:
         return super().atomic() if self.connection.in_atomic_block else self._immediate()
 
-    def lock(self, claims: Collection[Claim]) -> set[UUID]:
-        given = json.dumps([(claim.id.hex, claim.fence) for claim in claims])
-        return {UUID(hex=row[0]) for row in self._fetch(HELD, [given])}
-
     def sever(self, connection: Any) -> None:
         interrupt(connection)
         with suppress(Exception):  # it is used right now, or closed
@@ -108,6 +103,9 @@ class SQLiteStore(SQLStore):
     def _execute(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
         cursor = connection.connection.execute(for_driver(statement), parameters)
         return list(cursor.fetchall())
+
+    def _perform(self, connection: Any, statement: str) -> None:
+        connection.connection.execute(statement)
 
     @property
     def _returns_rows(self) -> bool:

@@ -37,6 +37,21 @@ class SQLStore(GenericStore):
     def _moment(self, value: Any) -> Any:
         """The datetime that the statements give as this value."""
 
+    def savepoint(self) -> str:
+        connection: Any = self.connection
+        if _is_watched(connection):
+            return super().savepoint()
+        connection.savepoint_state += 1  # Django's own count, so that no two have one name
+        name = f"hosting_x{connection.savepoint_state}"
+        connection.validate_no_broken_transaction()
+        with connection.wrap_database_errors:
+            self._perform(connection, f"SAVEPOINT {name}")
+        return name
+
+    @abstractmethod
+    def _perform(self, connection: Any, statement: str) -> None:
+        """Have the driver execute a statement without parameters and rows."""
+
     @abstractmethod
     def _execute(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
         """The rows of a statement that the driver executes."""
@@ -48,7 +63,7 @@ class SQLStore(GenericStore):
         less time than Django's cursor.
         """
         connection: Any = self.connection
-        if connection.queries_logged or connection.execute_wrappers:
+        if _is_watched(connection):
             with connection.cursor() as cursor:
                 cursor.execute(statement, parameters)
                 return list(cursor.fetchall())
@@ -77,6 +92,11 @@ class SQLStore(GenericStore):
         for name in ("run_after", "enqueued_at", "started_at", "claimed_at"):
             values[name] = self._moment(values[name])
         return to_record({**values, "id": self._id(row[0]), "state": "running"})
+
+
+def _is_watched(connection: Any) -> bool:
+    """Whether somebody watches what Django's cursor does."""
+    return bool(connection.queries_logged or connection.execute_wrappers)
 
 
 def _key(claim: Claim) -> Any:

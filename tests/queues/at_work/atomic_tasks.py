@@ -45,6 +45,14 @@ def effect_at(gate: str) -> None:
     write_and_call_back(gate)
 
 
+@task(atomic=True, takes_context=True)
+def run_until_told(context: JobContext) -> None:
+    write_and_call_back("told")
+    context.progress(1, of=2)
+    context.token.wait(20)
+    context.token.raise_if_cancelled()
+
+
 @task(atomic=True, max_attempts=1)
 def effect_and_fail(what: str) -> None:
     write_and_call_back(what)

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
+from hosting import cancel
 from hosting.compat import TaskResultStatus
 from hosting.models import Job
 from hosting.queues import hand
@@ -132,17 +133,42 @@ def test_a_lost_claim_has_no_effect(worker: Start, caplog: Any) -> None:
     assert "lost" not in calls
 
 
-@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="there, one transaction at a time")
-def test_a_claim_cannot_be_taken_over_while_it_runs(worker: Start) -> None:
+one_writer = pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="there, one transaction writes at a time"
+)
+
+
+@one_writer
+def test_a_claim_that_is_lost_while_it_runs_has_no_effect(worker: Start) -> None:
+    the_store().upkeep.renew("somebody", 60)
     worker()
-    result = atomic_tasks.effect_at.enqueue("here")
+    lost = atomic_tasks.effect_at.enqueue("here")
     assert gates["here"].entered.wait(20)
 
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id FROM {Job._meta.db_table} FOR UPDATE SKIP LOCKED")
-        assert cursor.fetchall() == []
+    Job.objects.filter(id=lost.id).update(claimed_by="somebody", fence=F("fence") + 1)
     gates["here"].opened.set()
-    assert ended(result).status == TaskResultStatus.SUCCESSFUL
+    ended(add.enqueue(1))
+    until(lambda: Job.objects.count() == 1)  # what it enqueued is gone, and it is somebody's
+
+    assert (effects(), calls) == ([], [])
+    the_store().upkeep.retire("somebody")
+    the_store().upkeep.rescue()
+    assert ended(lost).status == TaskResultStatus.SUCCESSFUL
+    until(lambda: effects() == ["after here", "here"])
+    assert calls == ["here"]
+
+
+@one_writer
+def test_it_tells_how_far_it_is_and_is_told_to_end(worker: Start, heard: Heard) -> None:
+    worker()
+    result = atomic_tasks.run_until_told.enqueue()
+    until(lambda: stored(result).progress)
+
+    assert cancel(result)
+
+    assert error_names(ended(result)) == ["JobCancelled"]
+    until(lambda: heard.has_finished(result))
+    assert effects() == []
 
 
 def test_a_stubborn_job_is_cut_off(worker: Start, monkeypatch: Any) -> None:

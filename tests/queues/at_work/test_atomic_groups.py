@@ -12,7 +12,6 @@ from hosting.compat import TaskResultStatus, task_backends
 from hosting.models import Job, JobResult
 from hosting.queues import atomic, hand
 from hosting.queues.pace import Pace, Room
-from hosting.queues.stores import base
 from tests.queues.at_work import atomic_tasks
 from tests.queues.at_work.facts import effects, ended, error_names, the_store
 from tests.queues.conftest import Heard, RunningWorker, until
@@ -27,7 +26,7 @@ Start = Callable[..., RunningWorker]
 
 
 class Groups:
-    """How many claims each transaction of atomic jobs has locked."""
+    """How many jobs each transaction of atomic jobs was begun with."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -48,14 +47,13 @@ class Unlimited(Room):
 def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
     """Have all jobs that are ready share a transaction, however long they take."""
     groups = Groups()
-    store = type(the_store())
-    lock = store.lock
+    transact = atomic.AtomicGroup._transact
 
-    def note_and_lock(self: base.Store, claims: Any) -> Any:
-        groups.sizes.append(len(claims))
-        return lock(self, claims)  # type: ignore[arg-type]
+    def note_and_transact(self: atomic.AtomicGroup, jobs: Any, put_back: Any) -> Any:
+        groups.sizes.append(len(jobs))
+        return transact(self, jobs, put_back)
 
-    monkeypatch.setattr(store, "lock", note_and_lock)
+    monkeypatch.setattr(atomic.AtomicGroup, "_transact", note_and_transact)
     monkeypatch.setattr(atomic, "SPAN", 60.0)
     monkeypatch.setattr(atomic, "Room", Unlimited)
     monkeypatch.setattr(Pace, "wanted", lambda self, idle, waiting: 100 if idle else 0)
@@ -151,17 +149,16 @@ def test_a_claim_that_was_lost_has_no_effect(alone: One, groups: Groups, heard: 
     upkeep.renew("another", 60)  # who lives, so that no rescue brings the job back
     results = [good("a"), good("lost"), good("c")]
     lost = results[1]
-    store = type(the_store())
-    note_and_lock = store.lock
+    transact = atomic.AtomicGroup._transact
 
-    def take_over(self: Any, claims: Any) -> Any:
-        if lost.id in {str(each.id) for each in claims}:
+    def take_over(self: atomic.AtomicGroup, jobs: Any, put_back: Any) -> Any:
+        if lost.id in {str(each.claim.id) for each in jobs}:
             mine = Job.objects.filter(id=lost.id).exclude(claimed_by="another")
             mine.update(fence=F("fence") + 1, claimed_by="another")
-        return note_and_lock(self, claims)
+        return transact(self, jobs, put_back)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "lock", take_over)
+        patch.setattr(atomic.AtomicGroup, "_transact", take_over)
         alone()
         for result in (results[0], results[2]):
             assert ended(result).status == TaskResultStatus.SUCCESSFUL

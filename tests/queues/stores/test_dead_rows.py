@@ -94,7 +94,6 @@ def test_claims_are_found_by_their_ids(snapshot: None, store: Store) -> None:
     claims = claim(store, worker_id=ME, after=places)
     one = claims[0]
 
-    assert pages_read(lambda: store.lock(claims)) < FEW
     assert pages_read(lambda: store.upkeep.begin(one.id, one.fence)) < FEW
     assert pages_read(lambda: store.upkeep.acquit(one.id, one.fence)) < FEW
     assert pages_read(lambda: store.upkeep.note_progress(one.id, one.fence, "{}")) < FEW

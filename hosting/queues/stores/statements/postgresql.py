@@ -166,12 +166,6 @@ _EXCHANGE = f"""
     SELECT head.*, given.* FROM ({HEAD}) AS head
     LEFT JOIN (SELECT {CLAIM_COLUMNS} FROM claimed) AS given ON true
 """
-LOCK = f"""
-    SELECT job.id FROM {JOB} AS job
-    JOIN unnest(%s::uuid[], %s::bigint[]) AS given (id, fence) ON job.id = given.id
-    WHERE job.fence = given.fence AND {RUNNING}
-    ORDER BY job.id FOR UPDATE OF job
-"""
 _LOOK = f"""
     SELECT
         [ready],

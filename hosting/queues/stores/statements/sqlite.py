@@ -47,11 +47,6 @@ ENDED = f"""
         ON job.id = given.id AND job.fence = given.fence AND job.state = 'running'
     RETURNING id
 """
-HELD = f"""
-    SELECT job.id FROM json_each(%s) AS given CROSS JOIN {JOB} AS job
-    ON job.id = json_extract(given.value, '$[0]') AND job.fence = json_extract(given.value, '$[1]')
-    WHERE job.state = 'running'
-"""
 GONE = f"DELETE FROM {JOB} WHERE id IN (SELECT value FROM json_each(%s))"
 
 
