@@ -8,7 +8,7 @@ order of a set, as what is tried next depends on what is there.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -88,14 +88,15 @@ class Model:
             return holder if holder in self.jobs or holder in self.results else None
         return next((e.id for e in self.jobs.values() if e.unique_key == job.unique_key), None)
 
-    def claim(self, worker: str, limit: int) -> list[tuple[UUID, int]]:
+    def claim(self, worker: str, limit: int, fences: Mapping[UUID, int]) -> list[UUID]:
+        """Claim, with these fences, which the store chooses; the ids of what is claimed."""
         chosen = sorted(self.of("ready"), key=lambda each: each.place)[:limit]
         for each in chosen:
             each.state, each.claimed_by = "running", worker
-            each.fence += 1
+            each.fence = fences.get(each.id, 0)
             if each.unique_until_claimed:
                 each.unique_key = None
-        return [(each.id, each.fence) for each in chosen]
+        return [each.id for each in chosen]
 
     def settle(self, job: UUID, fence: int, result: Result) -> bool:
         each = self._held(job, fence)

@@ -36,12 +36,17 @@ def test_a_claim_marks_the_job(store: Store) -> None:
 
     record = claimed.record
     assert record == record_of(store, job)
-    assert (record.id, record.status, record.fence) == (job, TaskResultStatus.RUNNING, 1)
+    assert (record.id, record.status, record.fence) == (
+        job,
+        TaskResultStatus.RUNNING,
+        claimed.fence,
+    )
+    assert claimed.fence > 0
     assert record.worker_ids == ("one",)
     assert record.started_at == record.last_attempted_at
     assert record.started_at is not None
     assert record.started_at >= record.enqueued_at
-    assert (claimed.id, claimed.fence, claimed.queue_name) == (job, 1, "mail")
+    assert (claimed.id, claimed.queue_name) == (job, "mail")
     assert (claimed.task_path, claimed.args, claimed.kwargs, claimed.options) == (
         "tests.queues.tasks.add",
         "[1, 2]",
@@ -161,7 +166,6 @@ def test_no_job_is_claimed_twice(store: Store, in_threads: Callable[..., list[An
 
     assert len(claimed) == 80
     assert set(claimed) == everything
-    assert set(Job.objects.values_list("fence", flat=True)) == {1}
 
 
 def test_a_job_that_another_transaction_holds_is_passed_over(

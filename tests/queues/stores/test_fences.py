@@ -14,6 +14,7 @@ from tests.queues.stores.steps import (
     add,
     claim_one,
     ids,
+    keeps_places,
     record_of,
     settle,
     settlement,
@@ -50,6 +51,20 @@ def test_a_stale_claim_changes_nothing(store: Store, way: str, result: Any) -> N
     assert settle(store, current, Succeeded("2"))
     refuses(store, job, stale, result)  # it has ended
     refuses(store, job, current, result)
+
+
+def test_a_claim_that_a_crash_has_undone_is_stale(store: Store) -> None:
+    """As when a replica takes over that has not heard of it."""
+    if not keeps_places(store):
+        pytest.skip("The database has no replicas, or the store knows nothing of them.")
+    job = add(store)
+    stale = claim_one(store, worker_id="stale")
+    Job.objects.filter(id=job).update(state="ready", claimed_by="", fence=0)
+
+    current = claim_one(store, worker_id="current")
+    assert current.fence != stale.fence
+    refuses(store, job, stale, Succeeded("1"))
+    assert settle(store, current)
 
 
 def refuses(store: Store, job: Any, stale: Claim, result: Any) -> None:

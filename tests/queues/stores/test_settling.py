@@ -119,7 +119,8 @@ def test_every_attempt_is_remembered(store: Store) -> None:
     assert record.last_attempted_at == third.record.last_attempted_at
     moments = [each.record.last_attempted_at for each in (first, second, third)]
     assert moments == sorted(moment for moment in moments if moment)
-    assert (record.fence, third.failures) == (3, 2)
+    assert (record.fence, third.failures) == (third.fence, 2)
+    assert first.fence < second.fence < third.fence
 
 
 def test_errors_of_attempts_stay_when_the_last_one_succeeds(store: Store) -> None:

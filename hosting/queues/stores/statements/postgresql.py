@@ -140,10 +140,15 @@ _DUE_IN_MANY = f"""
         ORDER BY found.rank, found.due_at, found.id LIMIT %s
     )
 """
+# A fence is not only greater than the last one that is known, but the moment in microseconds: a
+# replica that takes over, or a server that crashed with synchronous_commit off, may not know of
+# the last claims, and must not give their fences to others.
+FENCE = f"GREATEST(fence + 1, (extract(epoch FROM {NOW}) * 1000000)::bigint)"
+
 _CLAIMED = f"""
     claimed AS (
         UPDATE {JOB} AS job SET
-            state = 'running', fence = fence + 1, claimed_by = %s, claimed_at = {NOW},
+            state = 'running', fence = {FENCE}, claimed_by = %s, claimed_at = {NOW},
             unique_key = CASE WHEN unique_until_claimed THEN NULL ELSE unique_key END
         WHERE job.ctid = ANY (ARRAY(SELECT place FROM due))
         RETURNING job.*
