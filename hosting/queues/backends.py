@@ -119,7 +119,8 @@ class DatabaseBackend(BaseTaskBackend):
         [record] = self.store.add([job])
         result = to_result(record, task)
         if record.id == job.id:
-            task_enqueued.send_robust(sender=type(self), task_result=result)
+            if has_listeners(task_enqueued, logging.DEBUG):
+                task_enqueued.send_robust(sender=type(self), task_result=result)
             self._wake()
         return result
 

@@ -125,7 +125,9 @@ class SQLiteStore(SQLStore):
         return record_of_new(job, self._moment(moment))
 
     def _values(self, job: NewJob) -> tuple[Any, ...]:
-        run_after = self.connection.ops.adapt_datetimefield_value(job.run_after)
+        run_after: Any = job.run_after
+        if run_after is not None:
+            run_after = self.connection.ops.adapt_datetimefield_value(run_after)
         return (
             job.id.hex,
             job.backend,
