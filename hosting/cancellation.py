@@ -124,7 +124,7 @@ class CancellationToken:
         if self._deadline is None or deadline < self._deadline:
             self._deadline = deadline
         weak = weakref.ref(self)
-        alarm.ring_at(deadline, lambda: _cancel(weak))
+        alarm.ring_at(deadline, lambda: _cancel(weak), lambda: _is_cancelled(weak))
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait up to `seconds` (None: for ever); True as soon as the token is cancelled."""
@@ -196,6 +196,11 @@ class CancellationToken:
 def _cancel(weak: weakref.ref[CancellationToken]) -> None:
     if (token := weak()) is not None:
         token.cancel()
+
+
+def _is_cancelled(weak: weakref.ref[CancellationToken]) -> bool:
+    token = weak()
+    return token is None or token.is_cancelled
 
 
 def _within_clock(seconds: float | None) -> float | None:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hosting.alarm import Alarm
+from hosting.alarm import MANY, Alarm
 from tests.host.helpers import PATIENCE
 
 
@@ -94,3 +94,32 @@ def test_a_process_that_was_forked_has_an_alarm_of_its_own(
     monkeypatch.setattr(os, "getpid", lambda: -1)
     assert rung_in_order(alarm, time.monotonic()) != []
     assert alarm._thread is not parents
+
+
+def test_what_is_moot_does_not_ring() -> None:
+    alarm, rung = Alarm(), threading.Event()
+    moment = time.monotonic() + 0.01
+    alarm.ring_at(moment, rung.set, lambda: True)
+
+    assert rung_in_order(alarm, moment) == [moment]
+    assert not rung.is_set()
+
+
+def test_what_is_moot_does_not_pile_up() -> None:
+    alarm = Alarm()
+    over: set[int] = set()
+    for number in range(10 * MANY):
+        alarm.ring_at(float("inf"), lambda: None, lambda number=number: number in over)
+        over.add(number)
+
+    assert len(alarm._pending) < MANY
+    assert rung_in_order(alarm, time.monotonic()) != []
+
+
+def test_many_that_are_not_moot_stay() -> None:
+    alarm, done = Alarm(), threading.Semaphore(0)
+    for number in range(2 * MANY):
+        alarm.ring_at(time.monotonic() + number / 1e5, done.release, lambda: False)
+
+    for _ in range(2 * MANY):
+        assert done.acquire(timeout=PATIENCE)

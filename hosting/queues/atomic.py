@@ -11,8 +11,10 @@ of the jobs has had an effect, and each is run again in a transaction of its own
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +35,9 @@ SPAN = 0.01
 
 #: The most jobs in one transaction.
 LARGEST = 100
+
+#: Seconds that the database may take to begin the transaction of a job, or to end it.
+PATIENCE = 60.0
 
 
 class _TransactionLeft(Exception):
@@ -153,7 +158,7 @@ class AtomicGroup:
         jobs = list(mates)
         for job in jobs:
             job.mates, job.connection = mates, self._connection
-        with self._store.atomic():
+        with self._transaction():
             began = now = time.monotonic()  # connecting takes none of the jobs' time
             for job in jobs:
                 if outcomes and now > began + SPAN:
@@ -166,7 +171,8 @@ class AtomicGroup:
             self._note(now - began, len(outcomes))
             self.room.note(len(jobs), len(outcomes), now - began)
             ended = [each for each in outcomes if each.ending is not Ending.RELEASED]
-            done = self._store.settle([each.settlement for each in ended])
+            with self._store.deadline(PATIENCE):
+                done = self._store.settle([each.settlement for each in ended])
             if done.refused:
                 raise _ClaimsLost(done.refused)
             self._part_callbacks()
@@ -174,8 +180,24 @@ class AtomicGroup:
             outcome.note(done)
         return outcomes
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """A transaction for which the database has only so much time to begin it and to end it."""
+        transaction = self._store.atomic()
+        with self._store.deadline(PATIENCE):
+            transaction.__enter__()
+        try:
+            yield
+        except BaseException:
+            with self._store.farewell(PATIENCE):
+                transaction.__exit__(*sys.exc_info())
+            raise
+        with self._store.farewell(PATIENCE):
+            transaction.__exit__(None, None, None)
+
     def _run_to_savepoint(self, job: JobInHand) -> Outcome:
-        savepoint = _Savepoint(self._store)
+        with self._store.deadline(PATIENCE):
+            savepoint = _Savepoint(self._store)
         outcome = self._executor.attempt(job)
         if not savepoint.is_current:
             raise _TransactionLeft(outcome)

@@ -123,11 +123,15 @@ class JobInHand:
         """Have a function called at this moment, if the attempt that now begins still runs."""
         weak, abandon_at = weakref.ref(self), self.abandon_at
 
+        def is_moot() -> bool:
+            job = weak()
+            return job is None or job.is_over or job.abandon_at != abandon_at
+
         def ring() -> None:
-            if (job := weak()) is not None and job.abandon_at == abandon_at and not job.is_over:
+            if not is_moot() and (job := weak()) is not None:
                 call(job)
 
-        alarm.ring_at(moment, ring)
+        alarm.ring_at(moment, ring, is_moot)
 
 
 class Plan:

@@ -42,7 +42,7 @@ def lose_patience(seconds: float) -> None:
     import django
 
     django.setup()
-    for name in ("settling", "maintenance", "stores.listener", "shift"):
+    for name in ("atomic", "maintenance", "stores.listener", "shift"):
         module = import_module(f"hosting.queues.{name}")
         if hasattr(module, "PATIENCE"):
             module.PATIENCE = seconds

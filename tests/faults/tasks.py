@@ -55,6 +55,15 @@ def wait_at_gate(context: Any, number: int, gate: str) -> int:
     return os.getpid()
 
 
+@task(takes_context=True, atomic=True)
+def note_atomically_at_gate(context: Any, number: int, gate: str) -> None:
+    """Its effect waits for the gate, and then for the commit."""
+    _log(context, number)
+    os.write(1, f"at gate {number} attempt {context.attempt}\n".encode())
+    while not os.path.exists(f"{gate}.{context.attempt}"):
+        context.token.wait(MOMENT)
+
+
 @task(takes_context=True)
 def die(context: Any, number: int) -> None:
     """Takes its process with it."""

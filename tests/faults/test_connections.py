@@ -125,6 +125,38 @@ def test_a_connection_falls_silent(
     assert noticed < DEAD_AFTER + 2
 
 
+def test_a_connection_falls_silent_in_a_transaction(
+    own_server: Server, own_project: Project, tmp_path: Path, stopwatch: Stopwatch
+) -> None:
+    """Whoever waits for the answer to its commit gives up, and another does the work."""
+    fleet, gate, jobs = Fleet(own_project), tmp_path / "gate", 4  # all threads
+    with Proxy(own_server.port) as proxy:
+        behind = own_project.database_url.replace(f":{own_server.port}/", f":{proxy.port}/")
+        cut_off = fleet.start_one(DATABASE_URL=behind, PATIENCE="2")
+        fleet.enqueue("note_atomically_at_gate", jobs, str(gate))
+        cut_off.wait_for_line("at gate .* attempt 1", count=jobs)
+
+        proxy.fall_silent()
+        Path(f"{gate}.1").touch()
+        cut_off.wait_for_line("cannot use the database")
+        other = fleet.start_one()
+        Path(f"{gate}.2").touch()
+        fleet.wait_for_results()
+
+        proxy.speak_again()
+        cut_off.wait_for_line("can use the database .* again")
+        other.terminate()
+        assert other.wait_exit() == 0, other.output
+        fleet.note_end(other)
+        fleet.enqueue("note_atomically", 20)  # for which the threads of the other are needed
+        fleet.wait_for_results()
+        fleet.stop()
+    account = fleet.account()
+    report("silence in a transaction", jobs=account.enqueued, seconds=stopwatch())
+    assert (account.lost, account.left, account.executed) == (0, 0, jobs + 20)
+    assert account.duplicates == 0
+
+
 def test_a_pooler_that_lends_connections_for_a_transaction(make_fleet: MakeFleet) -> None:
     fleet, jobs = make_fleet(LISTEN=False), share(0.05)
     worker = fleet.start_one()

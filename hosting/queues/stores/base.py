@@ -125,6 +125,10 @@ class Store(ABC):
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Give the statements in the block so many seconds; then their connection is hung up."""
 
+    def farewell(self, seconds: float) -> AbstractContextManager[None]:
+        """As `deadline`, for leaving a transaction, which may connect anew."""
+        return self.deadline(seconds)
+
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         """Have `ring` called, on any thread, when other processes may have added jobs.
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connections
 
 from hosting.backoff import Backoff
-from hosting.queues.stores.deadline import connect_within, deadline, shut_socket
+from hosting.queues.stores.deadline import connecting_within, deadline, shut_socket
 from hosting.queues.stores.listening import Listening
 
 logger = logging.getLogger(__name__)
@@ -69,10 +69,12 @@ class Listener(Listening):
         return bool(told)
 
     def _execute(self, statement: str) -> None:
-        with deadline(self._wrapper, PATIENCE, shut_socket):
-            connect_within(self._wrapper, PATIENCE)
-            with self._wrapper.cursor() as cursor:
-                cursor.execute(statement)
+        with (
+            deadline(self._wrapper, PATIENCE, shut_socket),
+            connecting_within(self._wrapper, PATIENCE),
+            self._wrapper.cursor() as cursor,
+        ):
+            cursor.execute(statement)
 
 
 def _apart(alias: str) -> Any:

@@ -18,7 +18,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
 
 from hosting.models import Job
-from hosting.queues.stores.deadline import connect_within, deadline, shut_socket
+from hosting.queues.stores.deadline import connecting_within, deadline, shut_socket
 from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.listener import Listener
@@ -107,11 +107,19 @@ class PostgreSQLStore(SQLStore):
     def sever(self, connection: Any) -> None:
         shut_socket(connection)
 
-    @contextmanager
-    def deadline(self, seconds: float) -> Iterator[None]:
+    def deadline(self, seconds: float) -> AbstractContextManager[None]:
         connection = self.connection
-        with deadline(connection, seconds, shut_socket):
-            connect_within(connection, seconds)
+        if connection.in_atomic_block:  # it is connected, or must not be any more
+            return deadline(connection, seconds, shut_socket)
+        return self.farewell(seconds)
+
+    @contextmanager
+    def farewell(self, seconds: float) -> Iterator[None]:
+        connection = self.connection
+        with (
+            deadline(connection, seconds, shut_socket),
+            connecting_within(connection, seconds),
+        ):
             yield
 
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
