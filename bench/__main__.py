@@ -45,10 +45,14 @@ def main() -> None:
         return
     options = _options(arguments)
     with servers() as running:
-        results = new_results(options, versions(running.host, running.redis))
+        if arguments.add:
+            results = Results.load(LATEST)
+            results.forget(options.only)
+        else:
+            results = new_results(options, versions(running.host, running.redis))
         run(options, running, results)
     print(table.render(results))
-    path = results.save(keep=options.is_complete)
+    path = results.save(keep=options.is_complete or arguments.add)
     drawing = path.with_suffix(".svg")
     drawing.write_text(chart.draw(results))
     print(f"\nresults: {path}\nchart:   {drawing}")
@@ -82,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, value in _FULL.items():
         option = "--" + name.replace("_", "-")
         add(option, type=type(value), help=f"default: {value}, with --quick {_QUICK[name]}")
+    add("--add", action="store_true", help="add what is measured to the latest results")
     written = Path("docs/performance.md")
     text = f"write {written} from results, default: {DIRECTORY.name}/{LATEST.name}, and end"
     add("--page", type=Path, nargs="?", const=LATEST, metavar="JSON", help=text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench import chart, table
-from bench.results import Results
+from bench.goals import OURS
+from bench.place import POSTGRESQL, SQLITE
+from bench.results import Results, key
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "performance.md"
@@ -20,6 +22,24 @@ each number is taken. This page is made from the kept results: `python -m bench 
 
 ![Jobs per second, by subject](images/performance.svg)
 """
+
+
+_PROFILE = """Processor time of one job that does nothing, while a worker drains many: medians in
+microseconds. The worker's share is parted by samples of its stacks (`bench/measures/profile.py`).
+"""
+_DATABASES = (POSTGRESQL, SQLITE)
+_PARTS = {
+    "worker_us": "**all of the worker's process**",
+    "store_us": "statements, and rows into claims; on SQLite the database itself",
+    "driver_us": "psycopg and Django, with what they wait for the processor",
+    "execution_us": "finding the task and its options, arguments, the outcome",
+    "settling_us": "gathering outcomes, following up",
+    "hand_over_us": "between the worker and its threads",
+    "rounds_us": "deciding what to do next",
+    "job_us": "the job, which counts itself",
+    "rest_us": "everything else: waiting for the interpreter, signs of life, logging",
+    "postgresql_us": "**all of PostgreSQL's processes**",
+}
 
 
 def write(results: Results) -> Path:
@@ -44,12 +64,22 @@ def render(results: Results) -> str:
         "## Numbers\n",
         _markdown(table.NUMBER_HEADER, table.number_rows(results)),
         " ".join((sizes, *table.NOTES)) + "\n",
+        "## Where the microseconds of a job go\n",
+        _PROFILE,
+        _markdown(("part", *_DATABASES, "what it is"), _profile_rows(results)),
         "## Not measured\n",
         _markdown(("what", "why"), results.reasons.items()) if results.reasons else "Nothing.\n",
         "## Measured on\n",
         _markdown(("what", "version"), results.versions.items()),
     ]
     return "\n".join(parts)
+
+
+def _profile_rows(results: Results) -> Iterator[Sequence[str]]:
+    for number, what in _PARTS.items():
+        spreads = [results.spread(key("profile", each, OURS), number) for each in _DATABASES]
+        cells = [f"{each.median:.1f}" if each else "-" for each in spreads]
+        yield (number.removesuffix("_us").replace("_", " "), *cells, what)
 
 
 def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,13 @@ class Results:
         self.rounds.setdefault(name, []).append(answer.get("numbers"))
         if reason := answer.get("skipped") or answer.get("failed"):
             self.reasons[name] = reason
+
+    def forget(self, measures: Collection[str]) -> None:
+        """Drop what these have measured."""
+        for each in [*self.rounds, *self.reasons]:
+            if each.partition("/")[0] in measures:
+                self.rounds.pop(each, None)
+                self.reasons.pop(each, None)
 
     def spread(self, name: str, number: str) -> Spread | None:
         """Of one number; None if no round has it."""

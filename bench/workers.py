@@ -41,14 +41,16 @@ class Worker:
             output = self._log.read_text(errors="replace").strip()[-800:]
             raise RuntimeError(f"the worker ended with {code}: {output}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def usage(self) -> Usage:
         cpu = rss = 0
-        for directory in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                fields = (directory / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == self._process.pid:  # the session
-                    cpu += int(fields[11]) + int(fields[12])
-                    rss += int(fields[21]) * _PAGE
+        for fields in _processes():
+            if int(fields[3]) == self._process.pid:  # the session
+                cpu += int(fields[11]) + int(fields[12])
+                rss += int(fields[21]) * _PAGE
         return Usage(cpu / _TICKS, rss / 1e6)
 
     def end(self) -> None:
@@ -59,6 +61,19 @@ class Worker:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def processor_seconds(parent: int) -> float:
+    """What the children of a process have used that are there now."""
+    used = (int(each[11]) + int(each[12]) for each in _processes() if int(each[1]) == parent)
+    return sum(used) / _TICKS
+
+
+def _processes() -> Iterator[list[str]]:
+    """The fields of /proc/PID/stat from the third on, of every process."""
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            yield (directory / "stat").read_text().rpartition(")")[2].split()
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What is measured: each takes an `Order` and returns numbers by name, which says their unit."""
 
-from bench.measures import backlog, drain, enqueue, idle, latency, memory
+from bench.measures import backlog, drain, enqueue, idle, latency, memory, profile
 
 MEASURES = {
     "drain": drain.one_process,
@@ -15,4 +15,5 @@ MEASURES = {
     "snapshot": backlog.under_a_snapshot,
     "idle": idle.idle,
     "memory": memory.memory,
+    "profile": profile.profile,
 }

@@ -21,6 +21,7 @@ _ALL = (
     "snapshot",
     "idle",
     "memory",
+    "profile",
 )
 
 

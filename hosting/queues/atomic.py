@@ -11,6 +11,7 @@ of the jobs has had an effect, and each is run again in a transaction of its own
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -23,10 +24,13 @@ from django.db.transaction import TransactionManagementError
 
 from hosting.queues.execution import Executor
 from hosting.queues.hand import JobInHand
-from hosting.queues.outage import DATABASE_TROUBLE
+from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.pace import Room
+from hosting.queues.savepoint import Savepoint
 from hosting.queues.stores.base import Store
+
+logger = logging.getLogger(__name__)
 
 PutBack = Callable[[JobInHand], object]
 
@@ -35,9 +39,6 @@ SPAN = 0.01
 
 #: The most jobs in one transaction.
 LARGEST = 100
-
-#: Seconds that the database may take to begin the transaction of a job, or to end it.
-PATIENCE = 60.0
 
 
 class _TransactionLeft(Exception):
@@ -54,48 +55,6 @@ class _ClaimsLost(Exception):
     def __init__(self, ids: Collection[UUID]) -> None:
         super().__init__(f"The claims of {len(ids)} jobs were lost.")
         self.ids = ids
-
-
-class _Savepoint:
-    """Where one job begins in the transaction that it shares.
-
-    Not `transaction.atomic`, which would release it: that takes as long as a short job's own
-    statement, and the commit does it for all of them together.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._connection: Any = connections[store.alias]
-        self._had_errors = self._connection.errors_occurred
-        self._connection.errors_occurred = False
-        self.id = store.savepoint()
-        self._connection.savepoint_ids.append(self.id)
-        self._depth = len(self._connection.savepoint_ids)
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the transaction is still the one that was begun, and no deeper."""
-        connection = self._connection
-        if connection.closed_in_transaction or not connection.in_atomic_block:
-            return False
-        return len(connection.savepoint_ids) == self._depth
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether the job has swallowed an error after which nothing can be committed."""
-        connection = self._connection
-        if connection.needs_rollback:
-            return True
-        return bool(connection.errors_occurred) and not connection.is_usable()
-
-    def roll_back(self) -> None:
-        """Undo what was done since, and forget its `on_commit` callbacks."""
-        self._connection.needs_rollback = False
-        self._connection.savepoint_rollback(self.id)
-
-    def end(self) -> None:
-        """Have what follows count for another job."""
-        self._connection.savepoint_ids.pop()
-        self._connection.errors_occurred |= self._had_errors
 
 
 class AtomicGroup:
@@ -175,9 +134,11 @@ class AtomicGroup:
                 done = self._store.settle([each.settlement for each in ended])
             if done.refused:
                 raise _ClaimsLost(done.refused)
-            self._part_callbacks()
+            callbacks = self._take_callbacks()
         for outcome in ended:
             outcome.note(done)
+        for callback in callbacks:
+            _call(callback)
         return outcomes
 
     @contextmanager
@@ -197,15 +158,16 @@ class AtomicGroup:
 
     def _run_to_savepoint(self, job: JobInHand) -> Outcome:
         with self._store.deadline(PATIENCE):
-            savepoint = _Savepoint(self._store)
+            savepoint = Savepoint(self._store)
         outcome = self._executor.attempt(job)
         if not savepoint.is_current:
             raise _TransactionLeft(outcome)
-        if outcome.ending is Ending.SUCCEEDED and savepoint.is_broken:
-            broken = TransactionManagementError("The job left its transaction broken.")
-            outcome = self._executor.judge(job, broken)
-        if outcome.ending is not Ending.SUCCEEDED:
-            savepoint.roll_back()
+        with self._store.deadline(PATIENCE):
+            if outcome.ending is Ending.SUCCEEDED and savepoint.is_broken:
+                broken = TransactionManagementError("The job left its transaction broken.")
+                outcome = self._executor.judge(job, broken)
+            if outcome.ending is not Ending.SUCCEEDED:
+                savepoint.roll_back()
         savepoint.end()
         return outcome
 
@@ -213,12 +175,16 @@ class AtomicGroup:
     def _connection(self) -> Any:
         return connections[self._store.alias]
 
-    def _part_callbacks(self) -> None:
-        """Have `on_commit` callbacks that raise logged, as others of the group follow them."""
+    def _take_callbacks(self) -> list[Callable[[], object]]:
+        """The `on_commit` callbacks of the jobs, which take the time of no statement.
+
+        In somebody else's transaction they are left to that.
+        """
         connection = self._connection
-        connection.run_on_commit = [
-            (savepoints, callback, True) for savepoints, callback, _ in connection.run_on_commit
-        ]
+        if connection.savepoint_ids:
+            return []
+        taken, connection.run_on_commit = connection.run_on_commit, []
+        return [callback for _, callback, *_ in taken]
 
     def _interrupted(self, job: JobInHand, error: Exception) -> Outcome:
         return Outcome(job, Ending.RELEASED, None, error=error)
@@ -227,6 +193,14 @@ class AtomicGroup:
         """Leave nothing of the transaction behind, whatever state it is in."""
         self._connection.close()
         del connections[self._store.alias]
+
+
+def _call(callback: Callable[[], object]) -> None:
+    """Call an `on_commit` callback; others of the group follow, whatever it raises."""
+    try:
+        callback()
+    except BaseException:  # also SystemExit, as of a job
+        logger.exception("%r, an on_commit callback of an atomic job, has failed", callback)
 
 
 def _refused(job: JobInHand) -> Outcome:

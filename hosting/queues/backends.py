@@ -31,6 +31,7 @@ from hosting.conf.problems import Problem
 from hosting.exceptions import ConfigurationError
 from hosting.ids import uuid7, uuid7s
 from hosting.queues.declared import DatabaseTask, EnqueueOptions, EnqueuePlan, enqueue_options
+from hosting.queues.declared.memory import remember
 from hosting.queues.listeners import has_listeners
 from hosting.queues.options import LONGEST_NAME, BackendOptions, problems, read_options
 from hosting.queues.resolution import declared_task, resolve
@@ -87,6 +88,7 @@ class DatabaseBackend(BaseTaskBackend):
         names = queues if isinstance(queues, (list, tuple, set, frozenset)) else []
         usable = [name for name in names if isinstance(name, str)]
         super().__init__(alias, {**params, "QUEUES": usable})
+        self._valid: dict[int, Task[..., Any]] = {}
 
     def validate_task(self, task: Task[..., Any]) -> None:
         """Raise `InvalidTask` if the task cannot be executed or stored."""
@@ -112,8 +114,8 @@ class DatabaseBackend(BaseTaskBackend):
         self, place: Place, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> TaskResult[..., Any]:
         """As `enqueue`, for a job that has a place in a batch."""
-        self.validate_task(task)
-        options = enqueue_options(task, declared_task(task), args, kwargs, timezone.now())
+        declared = self._declared(task)
+        options = enqueue_options(task, declared, args, kwargs, timezone.now())
         encoded = self._encoded(task.module_path, args, kwargs)
         job = NewJob(uuid7(), *encoded, *self._shared(place, task, options))
         [record] = self.store.add([job])
@@ -213,6 +215,19 @@ class DatabaseBackend(BaseTaskBackend):
             )
             for job_id, (args, kwargs, args_text, kwargs_text) in zip(ids, encoded, strict=True)
         ]
+
+    def _declared(self, task: Task[..., Any]) -> Task[..., Any]:
+        """The task at this one's path; raises `InvalidTask`, also if this one is not valid.
+
+        A task never changes, so one that is declared, and not made on the way, is looked at once.
+        """
+        is_valid = self._valid.get(id(task)) is task
+        if not is_valid:
+            self.validate_task(task)
+        declared = declared_task(task)
+        if declared is task and not is_valid:
+            remember(self._valid, id(task), task)
+        return declared
 
     def _encoded(
         self, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]

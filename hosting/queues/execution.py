@@ -30,7 +30,7 @@ from hosting.queues.hand import (
     progress_text,
 )
 from hosting.queues.listeners import has_listeners
-from hosting.queues.outage import DATABASE_TROUBLE
+from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.resolution import UnknownTask, resolve
 from hosting.queues.stores.codec import DamagedJob, decode_dict, decode_list, encode_return_value
@@ -125,7 +125,7 @@ class Executor:
             if claim.is_expired:
                 raise JobExpired("It was not started before it expired.")
             # A job whose worker has died says so before it begins, in case it was the cause.
-            if claim.deaths and not self._backend.store.upkeep.begin(claim.id, claim.fence):
+            if claim.deaths and not self._begin(claim):
                 return Outcome(job, Ending.RELEASED, None)  # which is refused
         except DATABASE_TROUBLE as error:
             return Outcome(job, Ending.RELEASED, None, error=error)  # no attempt was made
@@ -144,6 +144,11 @@ class Executor:
         except BaseException as error:
             return self.judge(job, error)
         return Outcome(job, Ending.SUCCEEDED, plan.task, text)
+
+    def _begin(self, claim: Claim) -> bool:
+        store = self._backend.store
+        with store.deadline(PATIENCE):
+            return store.upkeep.begin(claim.id, claim.fence)
 
     def _options(self, task: Task[..., Any], overrides: str) -> ExecutionOptions:
         return execution_options(task, overrides, self._settings.max_attempts, self._backoff)

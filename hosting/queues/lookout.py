@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from hosting.queues.position import Position
+from hosting.queues.position import SELDOM, SHARE, Position
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.values import HEAD
 
@@ -135,7 +135,7 @@ class Lookout:
         self._due_at = None if due is None else now + max(0.0, due) + 0.001
         if self.has_more:
             self._listen(False)
-            self._next_look = now + BUSY
+            self._next_look = now + max(BUSY, min(SHARE * (now - began), SELDOM))
         else:
             self._next_look = now + self._interval
             longest = self._poll_interval * (TOLD if self.is_told else 1)

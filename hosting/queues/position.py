@@ -15,8 +15,9 @@ the head after the others have come to the end.
 
 Where somebody keeps the database from vacuuming (a dump, a forgotten transaction), reading the head
 can take seconds. While it takes more than `DEAR`, it is no longer read for every wake-up: what is
-added now lies behind the place, and is found there; what lies before it is found when the head is
-read next, which is `REST` times what the last reading took later.
+added now lies behind the place, and is found there; what lies before it, or in a queue without a
+place, is found when the head is read next. That is `REST` times what the last reading took later,
+or `SHARE` times while every search finds as much as was wanted.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ DEAR = 0.02
 
 #: How many times longer than the last reading of a dear head it is left alone, whatever happens.
 REST = 4
+
+#: The most that both come to (seconds): it may have been another reason why a reading took long.
+SELDOM, LONGEST_REST = 60.0, 10.0
 
 
 class Position:
@@ -88,7 +92,8 @@ class Position:
             return not is_full and not self._wants_head
         self.note_reading(self._clock() - self._began)
         if is_full:
-            self._after, self._wants_head = found, False
+            self._after.update(found)
+            self._wants_head = False
             return False
         # Nothing is left before the furthest place known.
         for name, key in found.items():
@@ -100,12 +105,12 @@ class Position:
         """Note how long the head took to read."""
         now = self._clock()
         self._cost, self._is_owed = seconds, False
-        self._next_head = now + max(INTERVAL, SHARE * seconds)
-        self._rested = now + REST * seconds
+        self._next_head = now + max(INTERVAL, min(SHARE * seconds, SELDOM))
+        self._rested = now + min(REST * seconds, LONGEST_REST)
 
     def rewind(self) -> None:
         """Have the head searched again, at once unless it is dear."""
-        self._wants_head = not self.is_dear
+        self._wants_head |= not self.is_dear
 
     def go_to_head(self) -> None:
         """Have the next search begin at the head, as something is there."""

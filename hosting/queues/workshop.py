@@ -22,7 +22,7 @@ from hosting.queues.execution import Executor, JobTimedOut
 from hosting.queues.hand import JobInHand
 from hosting.queues.housekeeping import restore_connections
 from hosting.queues.joblog import log_job
-from hosting.queues.outage import DATABASE_TROUBLE
+from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.pace import Pace
 from hosting.queues.presence import Presence
@@ -181,7 +181,7 @@ class Workshop:
             try:
                 job = self._suspects.popleft()
                 is_here = self._execute_any(job, 1)
-                with suppress(*DATABASE_TROUBLE):
+                with suppress(*DATABASE_TROUBLE), self._store.deadline(PATIENCE):
                     self._store.upkeep.acquit(job.claim.id, job.claim.fence)
                 refresh_connections()
             except IndexError:  # another was quicker
@@ -277,6 +277,9 @@ class Workshop:
 
     def _store_progress(self) -> None:
         for job in list(self._in_hand.values()):
-            if job.progress != job.stored_progress and not job.is_over:
+            if job.progress == job.stored_progress or job.is_over:
+                continue
+            # Else its transaction could not end for that; then it is told with its end.
+            if job.connection is None or self._store.sees_updates(job.connection):
                 text = job.stored_progress = job.progress
                 self._store.upkeep.note_progress(job.claim.id, job.claim.fence, text)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosting.queues.position import DEAR, INTERVAL, REST, SHARE, Position
+from hosting.queues.position import DEAR, INTERVAL, LONGEST_REST, REST, SHARE, Position
 from hosting.queues.stores.values import Claim, Key
 
 LIMIT = 3
@@ -268,3 +268,40 @@ def test_a_head_that_is_dear_no_more_is_read_for_every_reason() -> None:
     worker.position.rewind()
 
     assert places(worker.search()) == [5]
+
+
+def test_no_wake_up_keeps_from_a_head_at_which_something_is() -> None:
+    worker = dear(5)
+    worker.clock.now += REST * 2 * DEAR * 1.01
+    worker.look(takes=2 * DEAR)  # it is there
+    worker.position.rewind()  # for something that was added meanwhile
+
+    assert places(worker.search()) == [5]
+
+
+def test_a_reading_that_took_very_long_is_not_held_against_the_head() -> None:
+    worker = dear()
+    worker.clock.now += LONGEST_REST
+    worker.look(takes=100.0)
+    worker.add(5)
+    worker.position.rewind()
+    assert worker.search() == []
+
+    owed = worker.position.owed_in()
+    assert owed == pytest.approx(LONGEST_REST)
+    worker.clock.now += LONGEST_REST * 1.01
+    worker.look()
+    assert places(worker.search()) == [5]
+
+
+def test_a_full_search_leaves_the_places_of_other_queues() -> None:
+    worker = Worker()
+    for place, queue in enumerate("bbb"):
+        worker.add(place, queue)
+    worker.search()
+    for place in range(10, 20):
+        worker.add(place)
+    worker.position.rewind()
+    worker.search()
+
+    assert {queue: key[1] for queue, key in worker.position.begin().items()} == {"a": 12, "b": 2}

@@ -117,6 +117,10 @@ class Store(ABC):
     def savepoint(self) -> str:
         """Begin a savepoint in the transaction that goes on; its name."""
 
+    def sees_updates(self, connection: Any) -> bool:
+        """Whether a transaction of this connection may write what others have written meanwhile."""
+        return True
+
     def sever(self, connection: Any) -> None:
         """End a connection of the driver, whatever another thread does with it."""
         return None

@@ -9,6 +9,7 @@ it. Batches travel as one JSON text, which SQLite takes apart much faster than P
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ from hosting.queues.stores.statements.sqlite import (
     READY,
     for_driver,
     settled,
+    timed,
 )
 from hosting.queues.stores.turns import turn
 from hosting.queues.stores.values import (
@@ -110,7 +112,7 @@ class SQLiteStore(SQLStore):
     @property
     def _returns_rows(self) -> bool:
         """Whether this SQLite knows RETURNING: from 3.35 on."""
-        return bool(self.connection.features.can_return_columns_from_insert)
+        return sqlite3.sqlite_version_info >= (3, 35)
 
     def _finds_any(self, wanted: Wanted) -> bool:
         return self._in(JobState.READY, wanted.backend, wanted.queues).exists()
@@ -121,7 +123,7 @@ class SQLiteStore(SQLStore):
             statement, values = ADD_DUE, (*values[:9], *values[13:])
         else:
             statement = ADD
-        [(moment,)] = self._fetch(statement.replace("[now]", sqlite_now()), values)
+        [(moment,)] = self._fetch(timed(statement, sqlite_now()), values)
         return record_of_new(job, self._moment(moment))
 
     def _values(self, job: NewJob) -> tuple[Any, ...]:

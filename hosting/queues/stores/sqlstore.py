@@ -39,7 +39,7 @@ class SQLStore(GenericStore):
 
     def savepoint(self) -> str:
         connection: Any = self.connection
-        if _is_watched(connection):
+        if is_watched(connection):
             return super().savepoint()
         connection.savepoint_state += 1  # Django's own count, so that no two have one name
         name = f"hosting_x{connection.savepoint_state}"
@@ -63,19 +63,20 @@ class SQLStore(GenericStore):
         less time than Django's cursor.
         """
         connection: Any = self.connection
-        if _is_watched(connection):
+        if is_watched(connection):
             with connection.cursor() as cursor:
                 cursor.execute(statement, parameters)
                 return list(cursor.fetchall())
-        connection.validate_thread_sharing()
-        connection.close_if_health_check_failed()
-        connection.ensure_connection()
-        connection.validate_no_broken_transaction()
+        require_ready(connection)
         with connection.wrap_database_errors:
             return self._execute(connection, statement, parameters)
 
     def _names(self, wanted: Wanted) -> Collection[str]:
-        return self.queue_names(wanted.backend) if wanted.queues is None else wanted.queues
+        if wanted.queues is not None:
+            return wanted.queues
+        # Asking which queues there are reads the head of each, where a search behind places is not
+        # to go: a queue without a place is found from the head.
+        return list(wanted.after) or self.queue_names(wanted.backend)
 
     def _in_order(self, rows: Iterable[tuple[Any, ...]]) -> list[Claim]:
         claims = [self._claim_of(row) for row in rows]
@@ -94,7 +95,15 @@ class SQLStore(GenericStore):
         return to_record({**values, "id": self._id(row[0]), "state": "running"})
 
 
-def _is_watched(connection: Any) -> bool:
+def require_ready(connection: Any) -> None:
+    """See to it that a statement may be executed now, as Django's cursor does."""
+    connection.validate_thread_sharing()
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+
+
+def is_watched(connection: Any) -> bool:
     """Whether somebody watches what Django's cursor does."""
     return bool(connection.queries_logged or connection.execute_wrappers)
 

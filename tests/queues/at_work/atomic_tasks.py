@@ -1,6 +1,8 @@
 """Atomic tasks: what they write, and what they do to the transaction that they are given."""
 
+import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
@@ -43,6 +45,13 @@ def effect_alone(what: str) -> None:
 def effect_at(gate: str) -> None:
     gates[gate].pass_through()
     write_and_call_back(gate)
+
+
+@task(atomic=True, takes_context=True)
+def effect_and_progress_at(context: JobContext, gate: str) -> None:
+    write_and_call_back(gate)
+    context.progress(1)
+    gates[gate].pass_through()
 
 
 @task(atomic=True, takes_context=True)
@@ -102,6 +111,12 @@ def leave_a_block_open(what: str) -> None:
 def violate_at_the_commit(what: str) -> None:
     write_and_call_back(what)
     write(f"{what} that refers", after="nobody")
+
+
+@task(atomic=True)
+def fail_in_a_partial_after_the_commit(what: str) -> None:
+    write_and_call_back(what)
+    transaction.on_commit(partial(sys.exit, what))
 
 
 @task(atomic=True)

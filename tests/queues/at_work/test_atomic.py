@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import F
+from psycopg import IsolationLevel
 
 from hosting import cancel
 from hosting.compat import TaskResultStatus
 from hosting.models import Job
-from hosting.queues import hand
+from hosting.queues import hand, workshop
 from tests.queues.at_work import atomic_tasks, tasks
 from tests.queues.at_work.facts import effects, ended, error_names, row, stored, the_store
 from tests.queues.conftest import Heard, RunningWorker, until
@@ -169,6 +170,26 @@ def test_it_tells_how_far_it_is_and_is_told_to_end(worker: Start, heard: Heard) 
     assert error_names(ended(result)) == ["JobCancelled"]
     until(lambda: heard.has_finished(result))
     assert effects() == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="is about levels of isolation")
+def test_it_tells_nothing_that_its_own_transaction_could_not_overwrite(
+    worker: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = connections.settings["default"]["OPTIONS"]
+    monkeypatch.setitem(options, "isolation_level", IsolationLevel.REPEATABLE_READ)
+    monkeypatch.setattr(workshop, "ATTENDANCE", 0.01)
+    worker()
+    result = atomic_tasks.effect_and_progress_at.enqueue("here")
+    assert gates["here"].entered.wait(20)
+    other = tasks.tell_progress.enqueue("there")
+    until(lambda: stored(other).progress)  # which is when both would have told
+    gates["here"].opened.set()
+    gates["there"].opened.set()
+
+    assert ended(result).attempts == 1
+    assert stored(result).progress
+    until(lambda: effects() == ["after here", "here"])
 
 
 def test_a_stubborn_job_is_cut_off(worker: Start, monkeypatch: Any) -> None:

@@ -129,10 +129,13 @@ def test_a_job_in_trouble_takes_no_other_with_it(
     until(lambda: not Job.objects.exists())
 
 
+@pytest.mark.parametrize(
+    "task", [atomic_tasks.fail_after_the_commit, atomic_tasks.fail_in_a_partial_after_the_commit]
+)
 def test_a_callback_that_fails_keeps_no_other_back(
-    alone: One, groups: Groups, heard: Heard
+    alone: One, groups: Groups, heard: Heard, task: Any
 ) -> None:
-    results = [good("before"), atomic_tasks.fail_after_the_commit.enqueue("bad"), good("later")]
+    results = [good("before"), task.enqueue("bad"), good("later")]
 
     alone()
 

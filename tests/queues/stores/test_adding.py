@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from hosting.compat import TaskResultStatus
@@ -262,6 +264,47 @@ def test_some_with_keys_and_some_without(store: Store) -> None:
 
 
 # Who watches statements
+
+
+def test_what_the_database_refuses_is_told_as_ever(store: Store) -> None:
+    job = new_job()
+    store.add([job])
+
+    with pytest.raises(IntegrityError):
+        store.add([job])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        store.add([job])
+    assert ids(claim(store)) == [job.id]
+
+
+class Name(str, Enum):  # noqa: UP042 - as projects have them that began before StrEnum
+    MAIL = "mail"
+
+
+def test_a_name_may_be_a_member_of_an_enumeration(store: Store) -> None:
+    for job in (add(store, queue_name=Name.MAIL), add(store, queue_name="mail")):
+        assert Job.objects.get(id=job).queue_name == "mail"
+
+
+def test_a_text_is_refused_that_would_be_cut_off(store: Store) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("Other databases keep such texts.")
+
+    with pytest.raises((DataError, ValueError)):
+        add(store, queue_name="mail\x00news")
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_what_is_written_in_a_transaction_goes_with_it(store: Store, comes_first: bool) -> None:
+    with suppress(ZeroDivisionError), transaction.atomic():
+        if not comes_first:
+            assert not Job.objects.exists()
+        add(store)
+        add(store)
+        assert Job.objects.count() == 2
+        raise ZeroDivisionError
+    assert not Job.objects.exists()
 
 
 def test_a_wrapper_of_statements_sees_what_is_written(store: Store) -> None:

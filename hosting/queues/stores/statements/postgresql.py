@@ -35,6 +35,14 @@ def seconds(column: str) -> str:
     return f"extract(epoch FROM {column})::float8"
 
 
+def numbered(statement: str) -> bytes:
+    """The statement with `$1` and so on instead of Django's marks."""
+    parts = statement.split("%s")
+    numbers = (f"${number}" for number in range(1, len(parts)))
+    marked = "".join(part + mark for part, mark in zip(parts, [*numbers, ""], strict=True))
+    return marked.replace("%%", "%").encode()
+
+
 # Workers that sleep ask to be told; NOTIFY takes a lock of the whole cluster at commit, so nobody
 # is told who is awake anyway.
 TOLD = f"""
@@ -55,6 +63,8 @@ _INSERT = f"""
     RETURNING {seconds("enqueued_at")}, {TOLD}
 """
 INSERT = _INSERT.replace("[times]", f"NULL, {NOW}, {NOW}, NULL, %s")
+#: The same with the marks of PostgreSQL's protocol.
+INSERT_DUE = numbered(INSERT)
 INSERT_TIMED = _INSERT.replace(
     "[times]",
     f"""

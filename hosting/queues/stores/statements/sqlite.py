@@ -101,6 +101,12 @@ CLAIM = f"""
 
 
 @cache
+def timed(statement: str, now: str) -> str:
+    """The statement with this expression of the moment."""
+    return statement.replace("[now]", now)
+
+
+@cache
 def for_driver(statement: str) -> str:
     """The statement with the marks of SQLite's driver instead of Django's."""
     return statement.replace("%s", "?").replace("%%", "%")

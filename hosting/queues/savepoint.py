@@ -1,0 +1,51 @@
+"""Where one job begins in a transaction that it shares with others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connections
+
+from hosting.queues.stores.base import Store
+
+
+class Savepoint:
+    """Where one job begins in the transaction that it shares.
+
+    Not `transaction.atomic`, which would release it: that takes as long as a short job's own
+    statement, and the commit does it for all of them together.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._connection: Any = connections[store.alias]
+        self._had_errors = self._connection.errors_occurred
+        self._connection.errors_occurred = False
+        self.id = store.savepoint()
+        self._connection.savepoint_ids.append(self.id)
+        self._depth = len(self._connection.savepoint_ids)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the transaction is still the one that was begun, and no deeper."""
+        connection = self._connection
+        if connection.closed_in_transaction or not connection.in_atomic_block:
+            return False
+        return len(connection.savepoint_ids) == self._depth
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the job has swallowed an error after which nothing can be committed."""
+        connection = self._connection
+        if connection.needs_rollback:
+            return True
+        return bool(connection.errors_occurred) and not connection.is_usable()
+
+    def roll_back(self) -> None:
+        """Undo what was done since, and forget its `on_commit` callbacks."""
+        self._connection.needs_rollback = False
+        self._connection.savepoint_rollback(self.id)
+
+    def end(self) -> None:
+        """Have what follows count for another job."""
+        self._connection.savepoint_ids.pop()
+        self._connection.errors_occurred |= self._had_errors
