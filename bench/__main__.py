@@ -47,7 +47,7 @@ def main() -> None:
     with servers() as running:
         if arguments.add:
             results = Results.load(LATEST)
-            results.forget(options.only)
+            results.begin_again(options.only, versions(running.host, running.redis)["commit"])
         else:
             results = new_results(options, versions(running.host, running.redis))
         run(options, running, results)

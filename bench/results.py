@@ -44,8 +44,10 @@ class Results:
         if reason := answer.get("skipped") or answer.get("failed"):
             self.reasons[name] = reason
 
-    def forget(self, measures: Collection[str]) -> None:
-        """Drop what these have measured."""
+    def begin_again(self, measures: Collection[str], commit: str) -> None:
+        """Drop what these have measured, which is to be measured again at this commit."""
+        told = f"{self.versions['commit']} ({', '.join(measures)}: {commit})"
+        self.versions = {**self.versions, "commit": told}
         for each in [*self.rounds, *self.reasons]:
             if each.partition("/")[0] in measures:
                 self.rounds.pop(each, None)
@@ -53,7 +55,7 @@ class Results:
 
     def spread(self, name: str, number: str) -> Spread | None:
         """Of one number; None if no round has it."""
-        values = [row[number] for row in self.rounds.get(name, []) if row is not None]
+        values = [row[number] for row in self.rounds.get(name, []) if row and number in row]
         return Spread.of(values) if values else None
 
     def ratio(self, name: str, base: str, number: str) -> Spread | None:

@@ -39,6 +39,7 @@ def test_every_page_is_there() -> None:
         "CHANGELOG",
         "architecture",
         "lifecycle",
+        "performance",
         "promises",
         "queue",
         "running",
