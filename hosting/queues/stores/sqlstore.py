@@ -72,11 +72,7 @@ class SQLStore(GenericStore):
             return self._execute(connection, statement, parameters)
 
     def _names(self, wanted: Wanted) -> Collection[str]:
-        if wanted.queues is not None:
-            return wanted.queues
-        # Asking which queues there are reads the head of each, where a search behind places is not
-        # to go: a queue without a place is found from the head.
-        return list(wanted.after) or self.queue_names(wanted.backend)
+        return self.queue_names(wanted.backend) if wanted.queues is None else wanted.queues
 
     def _in_order(self, rows: Iterable[tuple[Any, ...]]) -> list[Claim]:
         claims = [self._claim_of(row) for row in rows]

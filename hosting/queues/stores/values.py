@@ -204,8 +204,8 @@ class Wanted:
     """What a worker would claim: up to `limit` jobs of these queues (None: of all).
 
     `after` says for each queue which key was claimed last, so that the search goes on from there
-    instead of from the head, where the claimed jobs have left dead entries in the index. A queue
-    that is not named is searched from its head. What lies before a key is not seen: see `position`.
+    instead of from the head, where the claimed jobs have left dead entries in the index. What lies
+    before a key may not be seen, nor, of all queues, one that is not named: see `position`.
     """
 
     worker_id: str
