@@ -40,6 +40,13 @@ def linger(context: Any, number: int, seconds: float) -> None:
 
 
 @task(takes_context=True)
+def linger_and_return(context: Any, number: int, seconds: float, characters: int) -> str:
+    """Takes a while, and has a result that takes some room."""
+    linger.func(context, number, seconds)
+    return "x" * characters
+
+
+@task(takes_context=True)
 def linger_to_the_end(context: Any, number: int, seconds: float) -> None:
     """Takes a while, whoever tells it to end."""
     _log(context, number)

@@ -21,7 +21,8 @@ WORKERS = 2
 OFTEN = {"MAX_ATTEMPTS": 100}
 AWAY, BACK = "cannot use the database", "can use the database .* again"
 SLOW = 150  # jobs
-SIZE = 16  # of the disk, in megabytes
+LARGE = 20_000  # characters that each of them returns: more than the space that others leave free
+SIZE = 24  # of the disk, in megabytes
 
 
 def survive(
@@ -31,7 +32,7 @@ def survive(
     jobs = share(0.3)
     fleet.start(WORKERS)
     fleet.enqueue("note", jobs)
-    fleet.enqueue("linger", SLOW, 0.25)  # so that something is left to do when it is spoiled
+    fleet.enqueue("linger_and_return", SLOW, 0.25, LARGE)  # of which most is left to do then
     fleet.wait_for_results(jobs // 10)
     spoil()
     try:
