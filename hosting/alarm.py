@@ -1,10 +1,11 @@
 """One thread that rings at deadlines.
 
-Deadlines are many (one for each statement of a worker, and for each job with a timeout) and few are
-ever reached, so all of them wait on one daemon thread with a heap; what a reached one calls gets a
-thread. Whoever sets one says how to know that it is moot; those are dropped, so that they neither
-pile up nor cost a thread each. A process that was forked has no threads: the alarm notices the new
-process id and begins afresh there, as forks by uWSGI run no at-fork hooks.
+Deadlines are many (a token per stop, one for each job with a timeout and for each thread that waits
+for its database) and few are ever reached, so all of them wait on one daemon thread with a heap;
+what a reached one calls gets a thread. Whoever sets one says how to know that it is moot; those are
+dropped, so that they neither pile up nor cost a thread each. A process that was forked has no
+threads: the alarm notices the new process id and begins afresh there, as forks by uWSGI run no
+at-fork hooks.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def _made(ticks: int, chance: int) -> uuid.UUID:
 
 def uuid7_at(seconds: float) -> uuid.UUID:
     """Before every id that was made at this moment, in seconds since 1970, or later."""
-    return uuid.UUID(int=max(0, int(seconds * 1000)) << 80 | 0x7 << 76 | 0b10 << 62)
+    return _made(max(0, int(seconds * 1000)) << 12, 0)
 
 
 def process_name() -> str:

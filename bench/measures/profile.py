@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -62,18 +61,18 @@ def profile(order: Order) -> Numbers:
     numbers = {"worker_us": each}
     if server:
         numbers["postgresql_us"] = 1e6 * server_used / jobs
-    found = Counter(dict(_parted(samples)))
-    total = sum(found.values()) or 1
+    found = _parted(samples)
+    total = found.total() or 1
     return numbers | {f"{part}_us": each * found[part] / total for part in (*PARTS, "rest")}
 
 
-def _parted(samples: Path) -> Iterator[tuple[str, int]]:
-    """The part and the weight of each stack."""
+def _parted(samples: Path) -> Counter[str]:
+    """How many samples belong to each part."""
     counted: Counter[str] = Counter()
     for line in samples.read_text().splitlines():
         stack, _, weight = line.rpartition(" ")
         counted[_part(stack.split(";"))] += int(weight)
-    yield from counted.items()
+    return counted
 
 
 def _part(stack: list[str]) -> str:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -30,9 +28,17 @@ from hosting.compat import (
 from hosting.conf.problems import Problem
 from hosting.exceptions import ConfigurationError
 from hosting.ids import uuid7, uuid7s
-from hosting.queues.declared import DatabaseTask, EnqueueOptions, EnqueuePlan, enqueue_options
+from hosting.queues.declared import DatabaseTask, EnqueuePlan, enqueue_options
 from hosting.queues.declared.memory import remember
 from hosting.queues.listeners import has_listeners
+from hosting.queues.newjobs import (
+    Arguments,
+    Call,
+    Place,
+    arguments_of,
+    in_batches,
+    shared_values,
+)
 from hosting.queues.options import LONGEST_NAME, BackendOptions, problems, read_options
 from hosting.queues.resolution import declared_task, resolve
 from hosting.queues.sizes import require_size
@@ -40,31 +46,11 @@ from hosting.queues.stores import store_for
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.codec import encode_arguments
 from hosting.queues.stores.results import to_result
-from hosting.queues.stores.values import LimitRule, NewJob
+from hosting.queues.stores.values import NewJob
 from hosting.queues.wakeup import wake
-
-#: How many jobs one statement adds.
-MANY = 1_000
 
 #: The longest path of a task, which is a column of a job.
 LONGEST_PATH = 512
-
-
-#: A tuple of positional arguments, or a dict of keyword arguments.
-Call = Sequence[Any] | Mapping[str, Any]
-
-Arguments = tuple[Sequence[Any], Mapping[str, Any]]
-
-#: In the place of an id where there is none yet.
-NO_ID = UUID(int=0)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The place of a job in a batch: none, one of its jobs, or what follows (`is_held`)."""
-
-    batch_id: UUID | None = None
-    is_held: bool = False
 
 
 class DatabaseBackend(BaseTaskBackend):
@@ -117,7 +103,7 @@ class DatabaseBackend(BaseTaskBackend):
         declared = self._declared(task)
         options = enqueue_options(task, declared, args, kwargs, timezone.now())
         encoded = self._encoded(task.module_path, args, kwargs)
-        job = NewJob(uuid7(), *encoded, *self._shared(place, task, options))
+        job = NewJob(uuid7(), *encoded, *shared_values(self.alias, place, task, options))
         [record] = self.store.add([job])
         result = to_result(record, task)
         if record.id == job.id:
@@ -142,8 +128,8 @@ class DatabaseBackend(BaseTaskBackend):
         plan = EnqueuePlan.of(task, declared_task(task))
         ids: list[str] = []
         with store.atomic():
-            for batch in _in_batches(calls):
-                jobs = self._new_jobs(place or Place(), task, map(_arguments, batch), plan)
+            for batch in in_batches(calls):
+                jobs = self._new_jobs(place or Place(), task, map(arguments_of, batch), plan)
                 ids += self._add_many(task, jobs)
         self._wake()
         return ids
@@ -205,13 +191,14 @@ class DatabaseBackend(BaseTaskBackend):
         path, now = task.module_path, timezone.now()
         encoded = [(args, kwargs, *self._encoded(path, args, kwargs)) for args, kwargs in calls]
         ids = uuid7s(len(encoded))
-        shared = None if plan.fixed is None else self._shared(place, task, plan.fixed)
+        values = partial(shared_values, self.alias, place, task)
+        shared = None if plan.fixed is None else values(plan.fixed)
         return [
             NewJob(
                 job_id,
                 args_text,
                 kwargs_text,
-                *(shared or self._shared(place, task, plan.options(args, kwargs, now))),
+                *(shared or values(plan.options(args, kwargs, now))),
             )
             for job_id, (args, kwargs, args_text, kwargs_text) in zip(ids, encoded, strict=True)
         ]
@@ -237,37 +224,6 @@ class DatabaseBackend(BaseTaskBackend):
         require_size(path, *encoded, self.settings.max_arguments_bytes)
         return encoded
 
-    def _shared(
-        self, place: Place, task: Task[..., Any], options: EnqueueOptions
-    ) -> tuple[Any, ...]:
-        """What follows id and arguments in a `NewJob`."""
-        limit = None
-        if options.limit_key:
-            limit = LimitRule(
-                key=options.limit_key,
-                running=options.limit_running,
-                count=options.limit_count,
-                period=options.limit_period,
-            )
-        return NewJob(
-            id=NO_ID,
-            args="",
-            kwargs="",
-            backend=self.alias,
-            queue_name=task.queue_name,
-            priority=int(task.priority),
-            task_path=task.module_path,
-            options=options.overrides,
-            run_after=options.run_after,
-            expires_in=options.expires_in,
-            unique_key=options.unique_key,
-            unique_until_claimed=options.unique_until == "started",
-            unique_period=options.unique_period,
-            limit=limit,
-            batch_id=place.batch_id,
-            is_held=place.is_held,
-        )[3:]
-
     def _wake(self) -> None:
         """Tell the workers of this process, once the caller's transaction has committed."""
         alias = self.store.alias
@@ -280,22 +236,6 @@ class DatabaseBackend(BaseTaskBackend):
         if not apps.is_installed("hosting"):
             where = f"TASKS[{self.alias!r}]['BACKEND']"
             yield Problem("hosting.E104", where, "'hosting' is missing from INSTALLED_APPS")
-
-
-def _in_batches(calls: Iterable[Any]) -> Iterator[list[Any]]:
-    rest = iter(calls)
-    while batch := list(islice(rest, MANY)):
-        yield batch
-
-
-def _arguments(call: object) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    if isinstance(call, (tuple, list)):
-        return call, {}
-    if isinstance(call, Mapping):
-        return (), call
-    raise TypeError(
-        f"A call is {call!r}, allowed: a tuple of positional or a dict of keyword arguments."
-    )
 
 
 def _parse_id(text: object) -> UUID | None:

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from hosting.compat import Task, TaskResult, task_backends
 from hosting.ids import uuid7
-from hosting.queues.backends import Call, DatabaseBackend, Place
+from hosting.queues.backends import DatabaseBackend
+from hosting.queues.newjobs import Call, Place
 
 
 def enqueue_many(task: Task[..., Any], calls: Iterable[Call]) -> list[str]:

@@ -9,6 +9,7 @@ from django.db import Error, connections
 
 from hosting.cancellation import CancellationToken
 from hosting.compat import TaskResultStatus
+from hosting.queues.outage import PATIENCE
 from hosting.queues.presence import RENEWALS
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import BATCH
@@ -20,9 +21,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks for results that are old enough to be deleted.
 PRUNING = 60.0
-
-#: Seconds that one batch may take.
-PATIENCE = 60.0
 
 
 class Maintenance:

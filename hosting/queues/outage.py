@@ -24,7 +24,8 @@ DATABASE_TROUBLE = (OperationalError, InterfaceError, InternalError, Programming
 #: How long to wait between attempts to reach a database that is away (seconds).
 BACKOFF = Backoff(initial=0.1, maximum=5.0)
 
-#: Seconds that the database may take for one thing a job thread asks of it for the queue.
+#: Seconds that the database may take for one thing that it is asked for the queue, until its
+#: connection is hung up.
 PATIENCE = 60.0
 
 _NO_SCHEMA = (

@@ -28,56 +28,17 @@ from hosting.queues.execution import Executor
 from hosting.queues.joblog import log_job
 from hosting.queues.lookout import Lookout
 from hosting.queues.maintenance import Maintenance
-from hosting.queues.outage import DATABASE_TROUBLE, Outage
+from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE, Outage
 from hosting.queues.outcomes import Outcome
 from hosting.queues.position import Position
 from hosting.queues.presence import Presence, present
 from hosting.queues.settling import LINGER, Settler, Tally
+from hosting.queues.stoporder import MOMENT, StopOrder
 from hosting.queues.stores.values import Claim, Wanted
 from hosting.queues.wakeup import subscribed, wake
 from hosting.queues.workshop import Workshop
 
 logger = logging.getLogger(__name__)
-
-#: Share of the time for stopping that jobs get to finish in before they are told to end.
-FINISH_SHARE = 0.8
-
-#: Share of the time for stopping after which nothing is waited for.
-WHOLE_SHARE = 0.95
-
-#: Seconds that the database may take for what a round asks of it, until its connection is hung up.
-PATIENCE = 60.0
-
-#: Seconds that there are to end something if the time for stopping has no end, or is over.
-MOMENT = 0.1
-
-
-class StopOrder:
-    """When a shift has to be over: `told` says when jobs are told to end, `over` when it is."""
-
-    def __init__(self) -> None:
-        self.told = CancellationToken()
-        self.over = CancellationToken()
-        self._deadline: CancellationToken | None = None
-
-    def give(self, deadline: CancellationToken) -> None:
-        """Order the shift to be over before the token is cancelled."""
-        self._deadline = deadline
-        deadline.register(self.told.cancel)
-        deadline.register(self.over.cancel)
-        if deadline.remaining is not None:
-            self.told.cancel_after(deadline.remaining * FINISH_SHARE)
-            self.over.cancel_after(deadline.remaining * WHOLE_SHARE)
-
-    @property
-    def moment(self) -> float:
-        """Seconds that jobs have left to end in: half of what remains; the rest is to release."""
-        remaining = self._deadline.remaining if self._deadline else None
-        return MOMENT if remaining is None else remaining / 2
-
-    def allows(self, seconds: float) -> bool:
-        """Wait so long, to try something again; False if the time is over."""
-        return self._deadline is not None and not self._deadline.wait(seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

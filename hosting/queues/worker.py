@@ -13,7 +13,8 @@ from hosting.conf.values import positive_seconds
 from hosting.exceptions import ConfigurationError
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.settling import Tally
-from hosting.queues.shift import Duty, Shift, StopOrder
+from hosting.queues.shift import Duty, Shift
+from hosting.queues.stoporder import StopOrder
 from hosting.services.base import BackgroundService
 
 

@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -12,6 +13,8 @@ from typing import Self
 from tests.faults.server import HOST, free_port
 
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
+
+_pause = threading.Event()
 
 CONFIGURATION = """
 [databases]
@@ -59,7 +62,7 @@ class Pooler:
         as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
         command = [str(PROGRAM), "-q", *as_user, str(self._file)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        while True:
+        while not _pause.wait(0.01):
             assert self._process.poll() is None, self._log.read_text()
             with suppress(OSError), socket.create_connection((HOST, self.port), 1):
                 return

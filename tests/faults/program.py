@@ -43,9 +43,9 @@ def lose_patience(seconds: float) -> None:
 
     django.setup()
     for name in ("atomic", "maintenance", "stores.listener", "shift"):
-        module = import_module(f"hosting.queues.{name}")
-        if hasattr(module, "PATIENCE"):
-            module.PATIENCE = seconds
+        module: Any = import_module(f"hosting.queues.{name}")
+        assert module.PATIENCE
+        module.PATIENCE = seconds
 
 
 def main() -> None:

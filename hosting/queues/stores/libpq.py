@@ -40,10 +40,10 @@ def ask(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> An
 
 def perform(driver: Any, statement: str) -> None:
     """Have a statement executed that has no parameters and no answer."""
-    if driver.pgconn.transaction_status != TransactionStatus.INTRANS:
-        driver.execute(statement)  # begins the transaction, or says why it cannot go on
-    else:
+    if can_ask(driver):
         _checked(driver.pgconn.exec_(statement.encode()))
+    else:
+        driver.execute(statement)  # begins the transaction, or says why it cannot go on
 
 
 def _checked(result: Any) -> Any:

@@ -85,8 +85,7 @@ class PostgreSQLStore(SQLStore):
         chosen = [backend] if queues is None else [backend, list(queues)]
         first: list[Any] = [] if after is None else chosen
         if after:
-            columns = zip(*((name, *key) for name, key in after.items()), strict=True)
-            first = [*map(list, columns), backend]
+            first = [*_columns(after), backend]
         statement = statements.look(
             asks=after is not None, behind=bool(after), chooses=queues is not None
         )
@@ -209,11 +208,18 @@ class _PostgreSQLUpkeep(TableUpkeep):
 
 def _places(wanted: Wanted, names: Collection[str]) -> list[Any]:
     """The parameters of a claim."""
-    places = [(name, *wanted.after.get(name, START)) for name in names]
+    rest = [wanted.backend, wanted.limit, wanted.worker_id]
+    places = {name: wanted.after.get(name, START) for name in names}
     if len(places) == 1:
-        return [*places[0], wanted.backend, wanted.limit, wanted.worker_id]
-    columns = [list(column) for column in zip(*places, strict=True)]
-    return [*columns, wanted.backend, wanted.limit, wanted.worker_id]
+        [(name, key)] = places.items()
+        return [name, *key, *rest]
+    return [*_columns(places), *rest]
+
+
+def _columns(places: Mapping[str, Key]) -> list[list[Any]]:
+    """Names and keys by column, as arrays."""
+    rows = [(name, *key) for name, key in places.items()]
+    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _text(value: Any) -> bytes:

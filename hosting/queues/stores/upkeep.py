@@ -181,7 +181,7 @@ def _by_rate(
     This is the generic cell rate algorithm (ITU-T I.371) with the moment at which the next job
     would come if all came evenly; it may lie ahead of now by the period less one share.
     """
-    now = limit.now  # type: ignore[attr-defined]
+    now = limit.now  # type: ignore[attr-defined]  # an annotation
     share = timedelta(seconds=(limit.period or 0) / (limit.count or 1))
     ahead = share * ((limit.count or 1) - 1)
     expected = max(limit.free_at or now, now)
