@@ -4,6 +4,8 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from hosting.asgi import HostingLifespan
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_asgi_application()
+application = HostingLifespan(get_asgi_application())

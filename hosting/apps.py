@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.core import checks
 
 from hosting.checks import check_hosting
-from hosting.process import web
+from hosting.process import gate
 
 
 class HostingConfig(AppConfig):
@@ -14,4 +14,4 @@ class HostingConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register(check_hosting, "hosting")
-        web.start_if_serving()
+        gate.at_ready()

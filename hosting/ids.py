@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import threading
 import time
 import uuid
 
-_lock = threading.Lock()
+from hosting import forks
+
+_lock = forks.lock()
 _last = 0
 _name = ("", 0)
 

@@ -9,13 +9,13 @@ against one who takes meanwhile.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hosting import forks
 from hosting.cancellation import CancellationToken
 from hosting.exceptions import OperationCancelled, QueueFull
 
@@ -36,7 +36,7 @@ class BackgroundTaskQueue:
         judge_number("capacity", capacity)
         self.capacity = capacity
         self._items: deque[WorkItem] = deque()
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._waiting_for_items: set[CancellationToken] = set()
         self._waiting_for_room: set[CancellationToken] = set()
         self._consumers = 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hosting.process.facts import ProcessFacts
+from hosting.process.servers import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ def _means_noreload(argument: str) -> bool:
     return len(argument) > len("--no") and "--noreload".startswith(argument)
 
 
-#: Programs whose processes serve requests; each comes with the tests of what it does to threads.
-SERVERS: frozenset[str] = frozenset()
+def _serves(facts: ProcessFacts) -> bool:
+    return facts.role is Role.SERVES or facts.lifespan
 
 
 RULES: tuple[Rule, ...] = (
@@ -76,8 +77,15 @@ RULES: tuple[Rule, ...] = (
         "this process of runserver only watches the files, its child serves and hosts",
     ),
     Rule(
+        "server's parent",
+        lambda facts: facts.role is Role.WATCHES,
+        False,
+        "this process of {facts.server} only starts and watches those that serve; each of them "
+        "decides for itself",
+    ),
+    Rule(
         "other command",
-        lambda facts: facts.command not in (None, "runserver"),
+        lambda facts: facts.command not in (None, "runserver") and not _serves(facts),
         False,
         "the management command {facts.command!r} is not known to serve requests",
     ),
@@ -107,9 +115,15 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "server",
-        lambda facts: facts.program in SERVERS,
+        lambda facts: facts.role is Role.SERVES,
         True,
-        "{facts.program} serves requests in this process",
+        "{facts.server} serves requests in this process",
+    ),
+    Rule(
+        "lifespan",
+        lambda facts: facts.lifespan,
+        True,
+        "an ASGI server has begun its lifespan in this process",
     ),
     Rule(
         "unknown",

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from types import FrameType
 
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from hosting.conf import load_settings
 from hosting.conf.values import autostart
 from hosting.exceptions import ConfigurationError
+from hosting.process.servers import Role, call_stack, frames, main_stack, recognise
 
 #: The environment variable that overrides `HOSTING["AUTOSTART"]`.
 AUTOSTART_VARIABLE = "HOSTING_AUTOSTART"
@@ -26,6 +26,9 @@ class ProcessFacts:
     """The facts on which the decision to host rests."""
 
     program: str  # name of the program, such as "manage.py" or "gunicorn"
+    server: str = ""  # the server that loads or calls the project in this process, if it is known
+    role: Role | None = None  # what this process is to that server
+    lifespan: bool = False  # a server has begun its lifespan here, as ASGI has it
     command: str | None = None  # the management command, if it is one
     arguments: tuple[str, ...] = ()  # what follows the program, or the command
     reloader_child: bool = False  # Django's autoreloader started this process
@@ -35,12 +38,21 @@ class ProcessFacts:
     autostart_problem: str = ""  # why the wish is not understood, if it is not
 
 
-def gather() -> ProcessFacts:
-    """The facts of this process."""
+def gather(*, lifespan: bool = False, request: bool = False) -> ProcessFacts:
+    """The facts of this process, as its stack shows them at this moment.
+
+    In a `request` of an asynchronous server, which may have handed it to any thread, so does the
+    stack of the main thread.
+    """
     argv, environ = sys.argv, os.environ
+    stack = [*call_stack(), *(main_stack() if request else ())]
+    server, role = recognise(stack, sys.modules) or ("", None)
     command, arguments = management_command(_command_line() or argv)
     facts = ProcessFacts(
         program=PurePath(argv[0]).name if argv else "",
+        server=server,
+        role=role,
+        lifespan=lifespan,
         command=command,
         arguments=arguments,
         reloader_child=environ.get(DJANGO_AUTORELOAD_ENV) == "true",
@@ -81,9 +93,9 @@ def management_command(argv: Sequence[str]) -> tuple[str | None, tuple[str, ...]
 def _command_line() -> list[str] | None:
     """The command line as Django's own command runner has it, whatever the script is called."""
     management = sys.modules.get("django.core.management")
-    frame: FrameType | None = sys._getframe()
-    while management is not None and frame is not None:
+    if management is None:
+        return None
+    for frame in frames():
         if frame.f_code is management.ManagementUtility.execute.__code__:
             return ["manage.py", *frame.f_locals["self"].argv[1:]]
-        frame = frame.f_back
     return None

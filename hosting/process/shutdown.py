@@ -1,10 +1,13 @@
 """How a web process, which belongs to its server, gets to stop its host before it ends.
 
-Two ways lead out of such a process. The interpreter may exit: then the host is stopped by a
-callback that runs before the interpreter takes away the means to start threads, which `atexit`
-callbacks come too late for. Or SIGTERM may kill it, where neither the server nor anyone else
-handles that signal: then a handler stops the host first, and lets the signal kill the process after
-that. A handler that is there already is left alone.
+Two things tell that such a process is about to end. A signal comes: then the host begins to stop
+beside whatever the server does about that signal, as the time that the server has for its own end
+runs from then on. Its handler is called as if ours were not there. Where nobody handles SIGTERM,
+ours lets it kill the process once the host has stopped.
+
+Or the interpreter exits, with or without a signal: then a callback waits for the host to stop. It
+runs before the interpreter takes away the means to start threads, which `atexit` callbacks come
+too late for.
 """
 
 from __future__ import annotations
@@ -15,8 +18,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
+
+from hosting.process.stop_signals import STOP_SIGNALS
 
 #: `threading._register_atexit` is private, yet the only hook that runs while threads can still be
 #: started; the executors of `concurrent.futures` rest on it as well.
@@ -35,48 +41,107 @@ def note_exit() -> None:
 def stop_before_exit(stop: Callable[[], object], *, impatient: bool) -> None:
     """Call `stop`, which may be called again, when the interpreter exits.
 
-    A signal meanwhile ends an `impatient` process at once. Another, a reloader's child, may be
-    exiting in order to be started again, so this signal may be the first: it leaves the end to its
-    parent, which kills it at the second.
+    Ctrl-C meanwhile ends an `impatient` process at once. Another may have a parent, which kills it
+    when it has waited long enough: a reloader's child may be exiting in order to be started again,
+    so that this signal is the first, and a server may signal its worker a second time, whose
+    handler then raises SystemExit in here.
     """
 
     def stop_whatever_comes() -> None:
         while True:
             try:
                 stop()
-            except (KeyboardInterrupt, SystemExit):
+            except KeyboardInterrupt:
                 if impatient:
                     os._exit(1)
+            except SystemExit:
+                pass
             else:
                 return
 
     _at_exit(stop_whatever_comes)
 
 
-def stop_before_sigterm_kills(stop: Callable[[], object]) -> None:
-    """Call `stop` before SIGTERM kills the process, if nobody handles SIGTERM; main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _LastWord(stop))
+class StopWithSignals:
+    """Calls `stop`, on a thread of its own, when a stop signal comes to this process.
+
+    `is_over` says whether nothing is left to stop; it takes no lock.
+    """
+
+    def __init__(self, stop: Callable[[], object], is_over: Callable[[], bool]) -> None:
+        self.is_over = is_over
+        self._stop = stop
+        self._pid = os.getpid()
+        # Python runs handlers in the main thread, which may hold any lock at that moment. So they
+        # only write to this pipe, from which a thread reads that waits for nothing else.
+        arriving, self._pipe = os.pipe()
+        os.set_blocking(self._pipe, False)
+        threading.Thread(
+            target=self._relay, args=(arriving,), name="hosting:signals", daemon=True
+        ).start()
+
+    def join_handlers(self) -> None:
+        """Put ours before the handlers that are there now; not outside the main thread.
+
+        A signal that is ignored, or handled by a program in C around the interpreter, is left
+        alone. So is Python's own handler of Ctrl-C, which leads to the interpreter's exit.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in STOP_SIGNALS:
+            theirs = signal.getsignal(number)
+            if theirs is signal.default_int_handler:
+                continue
+            if theirs is signal.SIG_DFL and number == signal.SIGTERM:
+                signal.signal(number, _LastWord(self))
+            elif callable(theirs) and not isinstance(theirs, _OURS):
+                signal.signal(number, _Companion(self, theirs))
+
+    def note(self, number: int, *, kills: bool = False) -> bool:
+        """Have the host stopped, and then the process killed; False in a forked process."""
+        if os.getpid() != self._pid:
+            return False
+        with suppress(BlockingIOError):  # it is full of signals
+            os.write(self._pipe, bytes([number if kills else 0]))
+        return True
+
+    def _relay(self, arriving: int) -> None:
+        while received := os.read(arriving, 1):
+            try:
+                self._stop()
+            finally:
+                if received[0]:
+                    os.kill(os.getpid(), received[0])
+
+
+class _Companion:
+    """A handler that has the host stopped, and calls the handler that was there before."""
+
+    def __init__(self, signals: StopWithSignals, theirs: Callable[[int, FrameType | None], Any]):
+        self._signals = signals
+        self._theirs = theirs
+
+    def __call__(self, number: int, frame: FrameType | None) -> Any:
+        self._signals.note(number)
+        return self._theirs(number, frame)
 
 
 class _LastWord:
-    """A handler for SIGTERM: the first stops the host, the second (ours or another) kills."""
+    """A handler for SIGTERM: the first stops the host, the second (ours or another) kills.
 
-    def __init__(self, stop: Callable[[], object]) -> None:
-        self._stop = stop
+    So does the first if the host has stopped: a server that raises it once more at its end must
+    not go on.
+    """
+
+    def __init__(self, signals: StopWithSignals) -> None:
+        self._signals = signals
         self._received = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self._received:
+        first, self._received = not self._received, True
+        if self._signals.is_over() or not (first and self._signals.note(number, kills=True)):
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        self._received = True
-        threading.Thread(target=self._stop_then_kill, args=(number,), daemon=True).start()
 
-    def _stop_then_kill(self, number: int) -> None:
-        try:
-            self._stop()
-        finally:
-            os.kill(os.getpid(), number)
+
+_OURS = (_Companion, _LastWord)

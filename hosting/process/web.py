@@ -1,8 +1,9 @@
-"""Hosting inside a web process: called from `AppConfig.ready()`, it decides and returns at once."""
+"""Hosting inside a web process, beside the requests that it serves."""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 
 from django.apps import apps
@@ -11,56 +12,35 @@ from hosting.builder import build_host
 from hosting.conf import WEB
 from hosting.exceptions import ConfigurationError
 from hosting.host import Host
-from hosting.process import reloading, shutdown
-from hosting.process.autostart import decide, is_reloader_parent
 from hosting.process.current import set_current_host
-from hosting.process.facts import gather
+from hosting.process.shutdown import StopWithSignals, stop_before_exit
 
 logger = logging.getLogger(__name__)
-
-#: The rules of the start gate of which the log tells.
-_LOG_LEVELS = {"not understood": logging.ERROR, "unknown": logging.INFO}
-
-
-def start_if_serving() -> None:
-    """Host the project's services in this process if it is one that serves requests."""
-    facts = gather()
-    decision = decide(facts)
-    if level := _LOG_LEVELS.get(decision.rule):
-        logger.log(level, "Not hosting: %s", decision.reason)
-    hosting = WebHosting()
-    if decision.hosts:
-        hosting.begin(impatient=not facts.reloader_child)
-    if is_reloader_parent(facts):
-        reloading.end_children_gracefully()
-    elif facts.command == "runserver":
-        reloading.follow_parent(hosting.stop)
-
 
 #: Seconds between two looks for a signal while the host stops.
 SIGNAL_LOOK = 0.2
 
 
 class WebHosting:
-    """The host of a web process, on a thread of its own."""
+    """The host of a web process, on a thread of its own, from now on until the process ends.
 
-    def __init__(self) -> None:
+    `impatient` says whether Ctrl-C, while the process waits for the host's stop, is to end it.
+    """
+
+    def __init__(self, *, impatient: bool) -> None:
+        self.pid = os.getpid()
         self._host: Host | None = None
         self._abandoned = threading.Event()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="hosting:host", daemon=True)
-
-    def begin(self, *, impatient: bool) -> None:
-        """Start the host as soon as the apps are ready, and see to it that it is stopped.
-
-        `impatient` says whether a signal meanwhile is to end the process.
-        """
-        shutdown.stop_before_exit(self.stop, impatient=impatient)
-        shutdown.stop_before_sigterm_kills(self.stop)
-        self._thread.start()
+        self._signals = StopWithSignals(self.stop, self._ended.is_set)
+        self._signals.join_handlers()
+        stop_before_exit(self.stop, impatient=impatient)
+        threading.Thread(target=self._run, name="hosting:host", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop the host and wait for it; does nothing if it never came to be, or has stopped."""
+        """Stop the host and wait for it; does nothing if it has stopped, or in a forked process."""
+        if os.getpid() != self.pid:
+            return
         self._abandoned.set()
         if self._host is not None:
             self._host.lifetime.stop()
@@ -68,6 +48,10 @@ class WebHosting:
             # wait: it would sleep through a signal that comes just before it begins.
             while not self._ended.wait(SIGNAL_LOOK):
                 pass
+
+    def join_handlers(self) -> None:
+        """Notice stop signals for which the server has installed its handlers only now."""
+        self._signals.join_handlers()
 
     def _run(self) -> None:
         try:

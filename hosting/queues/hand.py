@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from hosting import forks
 from hosting.alarm import alarm
 from hosting.cancellation import CancellationToken
 from hosting.compat import Task
 from hosting.queues.declared import ExecutionOptions
 from hosting.queues.stores.values import Claim
 
-_changing = threading.Lock()
+_changing = forks.lock()
 
 #: Seconds that a job whose time is over has to end in, before it is abandoned.
 GRACE = 5.0

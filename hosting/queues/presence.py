@@ -9,7 +9,6 @@ before it asked, so its own time is over first: it begins no job that others may
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from uuid import UUID
 
 from django.db import Error, connections
 
+from hosting import forks
 from hosting.cancellation import CancellationToken
 from hosting.ids import process_name
 from hosting.queues.stores.base import Store
@@ -107,7 +107,7 @@ class Presence:
         self._is_lost = True
 
 
-_lock = threading.Lock()
+_lock = forks.lock()
 _present: dict[str, tuple[Presence, int]] = {}
 
 

@@ -6,12 +6,13 @@ other processes find the job at their next poll.
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_lock = threading.Lock()
+from hosting import forks
+
+_lock = forks.lock()
 _callbacks: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
 
 

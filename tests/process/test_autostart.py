@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hosting.process.autostart import RULES, SERVERS, Decision, decide, is_reloader_parent
+from hosting.process.autostart import RULES, Decision, decide, is_reloader_parent
 from hosting.process.facts import ProcessFacts
+from hosting.process.servers import Role
 
 PARENT = {"command": "runserver", "arguments": ("8000",)}
 CHILD = {**PARENT, "reloader_child": True}
@@ -15,6 +16,10 @@ NORELOAD = {"command": "runserver", "arguments": ("8000", "--noreload")}
 ABBREVIATED = {"command": "runserver", "arguments": ("--nor", "8000")}
 OTHER_OPTION = {"command": "runserver", "arguments": ("--nothreading", "--no-color"), **CHILD}
 UNCLEAR = {"autostart_problem": "HOSTING_AUTOSTART is 'maybe', allowed: ..."}
+
+ARBITER = {"program": "gunicorn", "server": "gunicorn", "role": Role.WATCHES}
+SERVING = {"program": "gunicorn", "server": "gunicorn", "role": Role.SERVES}
+LIFESPAN = {"program": "serve.py", "lifespan": True}
 
 AUTO, ON, OFF = None, True, False
 
@@ -54,6 +59,24 @@ TABLE: list[tuple[str, dict[str, Any], bool | None, bool, str]] = [
     ("python -c", {"program": "-c"}, OFF, False, "switched off"),
     ("a script", {"program": "import.py"}, AUTO, False, "unknown"),
     ("a script", {"program": "import.py", **UNCLEAR}, AUTO, False, "not understood"),
+    ("server's parent", ARBITER, AUTO, False, "server's parent"),
+    ("server's parent", ARBITER, ON, False, "server's parent"),
+    ("server's parent", ARBITER, OFF, False, "server's parent"),
+    ("server's parent", {**ARBITER, **UNCLEAR}, AUTO, False, "server's parent"),
+    ("server", SERVING, AUTO, True, "server"),
+    ("server", SERVING, ON, True, "switched on"),
+    ("server", SERVING, OFF, False, "switched off"),
+    ("server", {**SERVING, **UNCLEAR}, AUTO, False, "not understood"),
+    ("server within pytest", {**SERVING, "under_test": True}, ON, False, "tests"),
+    ("server in a command", {**SERVING, "command": "serve"}, AUTO, True, "server"),
+    ("server in a command", {**SERVING, "command": "serve"}, OFF, False, "switched off"),
+    ("server's parent in a command", {**ARBITER, "command": "serve"}, ON, False, "server's parent"),
+    ("lifespan", LIFESPAN, AUTO, True, "lifespan"),
+    ("lifespan", LIFESPAN, ON, True, "switched on"),
+    ("lifespan", LIFESPAN, OFF, False, "switched off"),
+    ("lifespan in a command", {**LIFESPAN, "command": "serve"}, AUTO, True, "lifespan"),
+    ("lifespan within pytest", {**LIFESPAN, "under_test": True}, AUTO, False, "tests"),
+    ("gunicorn by name alone", {"program": "gunicorn"}, AUTO, False, "unknown"),
     ("unknown server", {"program": "cheroot"}, AUTO, False, "unknown"),
     ("unknown server", {"program": "cheroot"}, ON, True, "switched on"),
     ("unknown server", {"program": "cheroot"}, OFF, False, "switched off"),
@@ -73,24 +96,9 @@ def test_the_table(facts: dict[str, Any], wish: bool | None, hosts: bool, rule: 
 
 def test_every_rule_is_hit_by_a_row() -> None:
     names = [rule.name for rule in RULES]
-    # Servers are recognised later; until then no facts fit their rule.
-    recognised = names if SERVERS else [name for name in names if name != "server"]
 
-    assert sorted({row[4] for row in TABLE}) == sorted(recognised)
+    assert sorted({row[4] for row in TABLE}) == sorted(names)
     assert len(set(names)) == len(names)
-
-
-def test_a_known_server_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hosting.process.autostart.SERVERS", frozenset({"cheroot"}))
-
-    decided = {wish: decide(ProcessFacts("cheroot", autostart=wish)) for wish in (AUTO, ON, OFF)}
-
-    assert {wish: decision.hosts for wish, decision in decided.items()} == {
-        AUTO: True,
-        ON: True,
-        OFF: False,
-    }
-    assert decided[AUTO].rule == "server"
 
 
 def test_the_reason_names_who_wished_it() -> None:
@@ -103,6 +111,9 @@ texts = st.text(max_size=12)
 any_facts = st.builds(
     ProcessFacts,
     program=texts | st.sampled_from(["manage.py", "gunicorn", "-c", "{facts}"]),
+    server=texts | st.sampled_from(["gunicorn", "uvicorn"]),
+    role=st.none() | st.sampled_from(Role),
+    lifespan=st.booleans(),
     command=st.none() | texts | st.sampled_from(["runserver", "runworker", "test", "migrate"]),
     arguments=st.lists(texts | st.sampled_from(["--noreload", "--nor", "8000"])).map(tuple),
     reloader_child=st.booleans(),
@@ -129,7 +140,8 @@ def test_no_wish_makes_tests_commands_and_parents_host(facts: ProcessFacts) -> N
 
     if facts.under_test or is_reloader_parent(facts) or facts.autostart_problem:
         assert not hosts
-    if facts.command not in (None, "runserver"):
+    serves = facts.role is Role.SERVES or facts.lifespan
+    if facts.role is Role.WATCHES or (facts.command not in (None, "runserver") and not serves):
         assert not hosts
     if facts.autostart is False:
         assert not hosts

@@ -8,11 +8,12 @@ its turn, as the one that has it may be stuck, and SQLite's own lock decides.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from hosting import forks
 
 #: Seconds after which a thread waits no longer for its turn.
 MOMENT = 0.1
@@ -20,7 +21,7 @@ MOMENT = 0.1
 _turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 # A turn that another thread had when the process forked would never end in the child.
-os.register_at_fork(after_in_child=_turns.clear)
+forks.in_child(_turns.clear)
 
 
 @contextmanager

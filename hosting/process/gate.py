@@ -1,0 +1,109 @@
+"""The occasions on which the start gate is asked, and what comes of its decision.
+
+The first is `AppConfig.ready()`. Where that runs in a process that does not serve, or is not known
+to, the answer may be another later: in a process forked from it, when a server begins its lifespan
+(ASGI), or at the first request, which proves that the process serves. Whatever comes first begins
+to host; a process does so once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_started
+
+from hosting import forks
+from hosting.process import reloading
+from hosting.process.autostart import decide, is_reloader_parent
+from hosting.process.facts import ProcessFacts, gather
+from hosting.process.inherited import renounce_connections
+from hosting.process.prefork import call_in_workers
+from hosting.process.web import WebHosting
+
+logger = logging.getLogger(__name__)
+
+#: The rules of the start gate of which the log tells.
+_LOG_LEVELS = {"not understood": logging.ERROR, "unknown": logging.INFO}
+
+#: The rules after which a process forked from this one, or a request, may show that it serves.
+_PROVISIONAL = {"server's parent", "other command", "unknown"}
+
+_hosting: WebHosting | None = None
+_has_lifespan = False
+_loaded_in: int = 0  # id of the process in which the project was loaded
+
+
+def at_ready() -> None:
+    """Host the project's services in this process if it is one that serves requests."""
+    global _loaded_in
+    _loaded_in = os.getpid()
+    facts = gather()
+    decision = decide(facts)
+    if level := _LOG_LEVELS.get(decision.rule):
+        logger.log(level, "Not hosting: %s", decision.reason)
+    if decision.hosts:
+        _begin(facts)
+    if decision.hosts or decision.rule in _PROVISIONAL:
+        request_started.connect(at_first_request)
+    if decision.rule in _PROVISIONAL:
+        call_in_workers(in_forked_process)
+    if is_reloader_parent(facts):
+        reloading.end_children_gracefully()
+    elif facts.command == "runserver":
+        reloading.follow_parent(stop)
+
+
+def in_forked_process() -> None:
+    """As `at_ready`, in a process forked from the one that loaded the project and does not host."""
+    if _hosting is None:
+        _begin_if_serving(gather())
+
+
+def at_first_request(sender: Any, **_: Any) -> None:
+    """As `at_ready`, once this process has proved that it serves."""
+    if not (isinstance(sender, type) and issubclass(sender, WSGIHandler | ASGIHandler)):
+        return  # a test client, which is no server
+    request_started.disconnect(at_first_request)
+    facts = gather(request=True)
+    _begin_if_serving(facts)
+    if facts.server == "uvicorn" and not _has_lifespan and _is_hosting():
+        logger.warning(
+            "uvicorn ends its processes without waiting for the services: have it wait, by "
+            "`application = hosting.asgi.HostingLifespan(application)` in the project's asgi.py"
+        )
+
+
+def at_lifespan() -> None:
+    """As `at_ready`, when an ASGI server begins to serve, having installed its handlers."""
+    global _has_lifespan
+    _has_lifespan = True
+    _begin_if_serving(gather(lifespan=True))
+    if _hosting is not None and _is_hosting():
+        _hosting.join_handlers()
+
+
+def stop() -> None:
+    """Stop the host of this process, if it has one, and wait for it."""
+    if _hosting is not None:
+        _hosting.stop()
+
+
+def _begin_if_serving(facts: ProcessFacts) -> None:
+    if not _is_hosting() and decide(facts).hosts:
+        _begin(facts)
+
+
+def _is_hosting() -> bool:
+    return _hosting is not None and _hosting.pid == os.getpid()
+
+
+def _begin(facts: ProcessFacts) -> None:
+    global _hosting
+    if os.getpid() != _loaded_in:
+        forks.renew_if_forked()
+        renounce_connections()
+    _hosting = WebHosting(impatient=not facts.reloader_child)
