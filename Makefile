@@ -17,7 +17,7 @@ FAULTS ?= 1
 define SUITE
 sh -c 'worst=0; run() { $(BIN)/python -m pytest "$$@" $(ARGS); code=$$?; \
 	[ $$code -eq 0 ] || [ $$code -eq 5 ] || worst=$$code; }; \
-	run -m alone; run -m "not alone and not faults" -n 4 --dist worksteal; \
+	run -m alone; run -m "not alone and not faults and not servers" -n 4 --dist worksteal; \
 	[ "$(FAULTS)" = 0 ] || run -m faults -n 2 --dist worksteal; exit $$worst'
 endef
 
@@ -29,7 +29,8 @@ CLEAN_ENV := env DATABASE_URL=sqlite://:memory: DJANGO_SETTINGS_MODULE=tests.set
 
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help run worker migrate test test-sqlite test-postgresql test-browser test-faults soak \
+.PHONY: help run worker migrate test test-sqlite test-postgresql test-browser test-faults test-servers \
+	servers-matrix soak \
 	check lint format types floors django-checks bench clean
 
 help: ## List the targets
@@ -46,10 +47,11 @@ migrate: $(VENV)/.installed .env ## Bring the database up to date
 	@$(MANAGE) migrate --no-input --verbosity 0
 
 # Both run, so that one report shows what fails where.
-test: $(VENV)/.installed-dev ## Run the whole suite on SQLite, then on a real PostgreSQL (ARGS="-k name")
+test: $(VENV)/.installed-dev ## Run the whole suite on SQLite, on a real PostgreSQL, and under the servers (ARGS="-k name")
 	@status=0; \
 	$(MAKE) --no-print-directory test-sqlite || status=1; \
 	$(MAKE) --no-print-directory test-postgresql || status=1; \
+	$(MAKE) --no-print-directory test-servers || status=1; \
 	exit $$status
 
 test-sqlite: $(VENV)/.installed-dev ## Run the whole suite on SQLite
@@ -59,6 +61,18 @@ test-sqlite: $(VENV)/.installed-dev ## Run the whole suite on SQLite
 test-postgresql: $(VENV)/.installed-dev ## Run the whole suite on a temporary PostgreSQL
 	@echo "== tests on PostgreSQL"
 	@exec $(BIN)/python -m tests.postgresql $(SUITE)
+
+# No test of theirs may be among those that ARGS chooses.
+SERVERS = sh -c '$(BIN)/python -m pytest -m servers -n 4 --dist worksteal $(ARGS) $(REPORT) || [ $$? -eq 5 ]'
+
+test-servers: $(VENV)/.installed-servers ## Run the project under every server that can be installed
+	@echo "== tests under the servers"
+	@exec $(BIN)/python -m tests.postgresql $(SERVERS)
+
+servers-matrix: REPORT = --junitxml=build/servers.xml
+servers-matrix: $(VENV)/.installed-servers ## The same, and write what was seen into docs/servers.md
+	@$(BIN)/python -m tests.postgresql $(SERVERS)
+	@$(BIN)/python -m tests.servers.matrix build/servers.xml docs/servers.md
 
 test-browser: $(VENV)/.installed-dev ## Run the browser tests, which need Chromium and its driver
 	@exec env -u DATABASE_URL REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser $(ARGS)
@@ -71,7 +85,9 @@ test-faults: $(VENV)/.installed-dev ## Kill workers, cut connections, break data
 
 soak: export FAULTS_JOBS = 60000
 soak: export FAULTS_KILLS = 30
-soak: test-faults ## The same with many more jobs and faults, which takes a while
+soak: export SERVERS_RESTARTS = 200
+soak: test-faults $(VENV)/.installed-servers ## The same with many more jobs, faults and restarts, which takes a while
+	@exec $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest tests/servers/test_rolling_restarts.py -q --capture=no
 
 check: lint types floors django-checks ## Run every static check
 
@@ -128,6 +144,14 @@ $(BENCH_VENV)/.installed: bench/requirements.txt bench/peers.txt requirements.tx
 	@while read -r peer; do \
 		echo "installing $$peer"; $(PIP_INSTALL) /dev/null $$peer || echo "skipping $$peer"; \
 	done < bench/peers.txt
+	@touch $@
+
+# A server that cannot be installed is skipped by its tests.
+$(VENV)/.installed-servers: requirements-servers.txt $(VENV)/.installed-dev
+	@echo "installing requirements-servers.txt"
+	@grep -v '^#' requirements-servers.txt | while read -r server; do \
+		$(PIP_INSTALL) /dev/null "$$server" || echo "skipping $$server"; \
+	done
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements.txt

@@ -12,6 +12,7 @@ from hosting import fleet
 from hosting.conf import ServiceEntry, load
 from hosting.process.autostart import Decision, decide
 from hosting.process.facts import ProcessFacts, gather
+from hosting.process.servers import NAMES, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,33 @@ _USUAL: Mapping[str, Mapping[str, Any]] = {
     "manage.py runserver --noreload": {"command": "runserver", "arguments": ("--noreload",)},
     "manage.py runworker": {"command": "runworker"},
     "manage.py migrate": {"command": "migrate"},
+    **{
+        f"{server} (a process that serves)": {
+            "program": server,
+            "command": None,
+            "server": server,
+            "role": Role.SERVES,
+        }
+        for server in NAMES
+    },
+    "gunicorn (the arbiter)": {
+        "program": "gunicorn",
+        "command": None,
+        "server": "gunicorn",
+        "role": Role.WATCHES,
+    },
     "any other program": {"program": "program", "command": None},
 }
 
 
 def _usual(facts: ProcessFacts, name: str) -> ProcessFacts:
-    neutral = replace(facts, arguments=(), reloader_child=False, under_test=False)
+    neutral = replace(
+        facts,
+        arguments=(),
+        reloader_child=False,
+        under_test=False,
+        server="",
+        role=None,
+        lifespan=False,
+    )
     return replace(neutral, **_USUAL[name])

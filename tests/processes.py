@@ -50,7 +50,8 @@ class ManagedProcess:
     """
     One running ``manage.py`` command, with its output (standard error included) line by line.
 
-    ``program`` is what Python runs instead of ``manage.py``, such as ``("-m", "django")``.
+    ``program`` is what Python runs instead of ``manage.py``, such as ``("-m", "django")``;
+    ``executable`` runs it instead of Python.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ManagedProcess:
         environment: Mapping[str, str],
         *,
         program: tuple[str, ...] = ("manage.py",),
+        executable: str = sys.executable,
         terminal: bool = False,
     ) -> None:
         self.arguments = (*program, *arguments)
@@ -69,7 +71,7 @@ class ManagedProcess:
         with ExitStack() as opened:
             keyboard_of_child = self._open_terminal(opened) if terminal else subprocess.DEVNULL
             self._process = subprocess.Popen(
-                [sys.executable, *self.arguments],
+                [executable, *self.arguments],
                 cwd=ROOT,
                 env=dict(environment),
                 stdin=keyboard_of_child,
@@ -238,11 +240,16 @@ class Project:
         *arguments: str,
         env: Mapping[str, str | None] | None = None,
         program: tuple[str, ...] = ("manage.py",),
+        executable: str = sys.executable,
         terminal: bool = False,
     ) -> ManagedProcess:
         """Start ``manage.py ARGUMENTS`` and return at once; ``terminal`` gives it a keyboard."""
         process = ManagedProcess(
-            arguments, self.environment(env), program=program, terminal=terminal
+            arguments,
+            self.environment(env),
+            program=program,
+            executable=executable,
+            terminal=terminal,
         )
         self._processes.append(process)
         return process

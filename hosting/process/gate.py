@@ -32,6 +32,7 @@ _LOG_LEVELS = {"not understood": logging.ERROR, "unknown": logging.INFO}
 #: The rules after which a process forked from this one, or a request, may show that it serves.
 _PROVISIONAL = {"server's parent", "other command", "unknown"}
 
+_deciding = forks.lock()
 _hosting: WebHosting | None = None
 _has_lifespan = False
 _loaded_in: int = 0  # id of the process in which the project was loaded
@@ -67,7 +68,8 @@ def at_first_request(sender: Any, **_: Any) -> None:
     """As `at_ready`, once this process has proved that it serves."""
     if not (isinstance(sender, type) and issubclass(sender, WSGIHandler | ASGIHandler)):
         return  # a test client, which is no server
-    request_started.disconnect(at_first_request)
+    if not request_started.disconnect(at_first_request):
+        return  # another request of this moment was the first
     facts = gather(request=True)
     _begin_if_serving(facts)
     if facts.server == "uvicorn" and not _has_lifespan and _is_hosting():
@@ -93,8 +95,9 @@ def stop() -> None:
 
 
 def _begin_if_serving(facts: ProcessFacts) -> None:
-    if not _is_hosting() and decide(facts).hosts:
-        _begin(facts)
+    with _deciding:
+        if not _is_hosting() and decide(facts).hosts:
+            _begin(facts)
 
 
 def _is_hosting() -> bool:
@@ -106,4 +109,6 @@ def _begin(facts: ProcessFacts) -> None:
     if os.getpid() != _loaded_in:
         forks.renew_if_forked()
         renounce_connections()
-    _hosting = WebHosting(impatient=not facts.reloader_child)
+    _hosting = WebHosting(
+        impatient=not facts.reloader_child, second_kills=facts.command == "runserver"
+    )

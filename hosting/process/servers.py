@@ -14,12 +14,12 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from types import FrameType
 from typing import Any
 
 
-class Role(Enum):
+class Role(StrEnum):
     """What a process is to its server."""
 
     SERVES = "serves requests"
@@ -61,6 +61,10 @@ SERVERS = (
     Server("granian"),
     Server("waitress"),
 )
+
+
+#: The names of all servers that are recognised.
+NAMES = (*(server.package for server in SERVERS), "uWSGI", "mod_wsgi")
 
 
 def recognise(stack: Sequence[str], modules: Mapping[str, Any]) -> tuple[str, Role] | None:

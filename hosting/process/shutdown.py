@@ -65,12 +65,18 @@ def stop_before_exit(stop: Callable[[], object], *, impatient: bool) -> None:
 class StopWithSignals:
     """Calls `stop`, on a thread of its own, when a stop signal comes to this process.
 
-    `is_over` says whether nothing is left to stop; it takes no lock.
+    `is_over` says whether nothing is left to stop; it takes no lock. `second_kills` says whether a
+    second SIGTERM that nobody else handles ends the process at once. It would not be a person's
+    where the process has a parent, which may repeat itself.
     """
 
-    def __init__(self, stop: Callable[[], object], is_over: Callable[[], bool]) -> None:
-        self.is_over = is_over
+    def __init__(
+        self, stop: Callable[[], object], is_over: Callable[[], bool], *, second_kills: bool
+    ) -> None:
+        self.second_kills = second_kills
         self._stop = stop
+        self._is_over = is_over
+        self._was_stopped = False
         self._pid = os.getpid()
         # Python runs handlers in the main thread, which may hold any lock at that moment. So they
         # only write to this pipe, from which a thread reads that waits for nothing else.
@@ -97,19 +103,23 @@ class StopWithSignals:
             elif callable(theirs) and not isinstance(theirs, _OURS):
                 signal.signal(number, _Companion(self, theirs))
 
-    def note(self, number: int, *, kills: bool = False) -> bool:
-        """Have the host stopped, and then the process killed; False in a forked process."""
+    def is_over(self) -> bool:
+        """Whether this process, which may have been forked since, has nothing left to stop."""
+        return self._was_stopped or self._is_over() or os.getpid() != self._pid
+
+    def note(self, number: int, *, kills: bool = False) -> None:
+        """Have the host stopped, and then the process killed by the signal."""
         if os.getpid() != self._pid:
-            return False
+            return  # its parent's pipe
         with suppress(BlockingIOError):  # it is full of signals
             os.write(self._pipe, bytes([number if kills else 0]))
-        return True
 
     def _relay(self, arriving: int) -> None:
         while received := os.read(arriving, 1):
             try:
                 self._stop()
             finally:
+                self._was_stopped = True
                 if received[0]:
                     os.kill(os.getpid(), received[0])
 
@@ -127,10 +137,9 @@ class _Companion:
 
 
 class _LastWord:
-    """A handler for SIGTERM: the first stops the host, the second (ours or another) kills.
+    """A handler for SIGTERM, which stops the host, and then lets the signal kill the process.
 
-    So does the first if the host has stopped: a server that raises it once more at its end must
-    not go on.
+    At once if the host has stopped: a server that raises it once more at its end must not go on.
     """
 
     def __init__(self, signals: StopWithSignals) -> None:
@@ -138,10 +147,12 @@ class _LastWord:
         self._received = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        first, self._received = not self._received, True
-        if self._signals.is_over() or not (first and self._signals.note(number, kills=True)):
+        again, self._received = self._received, True
+        if self._signals.is_over() or (again and self._signals.second_kills):
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
+        elif not again:
+            self._signals.note(number, kills=True)
 
 
 _OURS = (_Companion, _LastWord)

@@ -24,15 +24,16 @@ SIGNAL_LOOK = 0.2
 class WebHosting:
     """The host of a web process, on a thread of its own, from now on until the process ends.
 
-    `impatient` says whether Ctrl-C, while the process waits for the host's stop, is to end it.
+    `impatient` says whether Ctrl-C, while the process waits for the host's stop, is to end it,
+    `second_kills` whether a second SIGTERM is, as `hosting.process.shutdown` has it.
     """
 
-    def __init__(self, *, impatient: bool) -> None:
+    def __init__(self, *, impatient: bool, second_kills: bool) -> None:
         self.pid = os.getpid()
         self._host: Host | None = None
         self._abandoned = threading.Event()
         self._ended = threading.Event()
-        self._signals = StopWithSignals(self.stop, self._ended.is_set)
+        self._signals = StopWithSignals(self.stop, self._ended.is_set, second_kills=second_kills)
         self._signals.join_handlers()
         stop_before_exit(self.stop, impatient=impatient)
         threading.Thread(target=self._run, name="hosting:host", daemon=True).start()

@@ -12,6 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from hosting.process.autostart import RULES
+from hosting.process.servers import NAMES
 from tests.processes import PATIENCE, Project
 from tests.projects import declare, entry, wait_for_fact
 
@@ -76,6 +77,8 @@ class TestText:
             ("manage.py runserver --noreload", "hosts"),
             ("manage.py runworker", "does not host"),
             ("manage.py migrate", "does not host"),
+            *((f"{server} (a process that serves)", "hosts") for server in NAMES),
+            ("gunicorn (the arbiter)", "does not host"),
             ("any other program", "does not host"),
         ]
         assert len(usual) == len(decided)

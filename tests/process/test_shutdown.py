@@ -56,7 +56,7 @@ def begun(script: str) -> subprocess.CompletedProcess[str]:
 def test_a_handler_that_is_there_is_called_as_well() -> None:
     done = begun("""
         signal.signal(signal.SIGTERM, lambda number, frame: print("theirs", number, flush=True))
-        StopWithSignals(stop, stopped.is_set).join_handlers()
+        StopWithSignals(stop, stopped.is_set, second_kills=True).join_handlers()
         signal.raise_signal(signal.SIGTERM)
         stopped.wait()
     """)
@@ -71,7 +71,7 @@ def test_what_a_handler_that_is_there_raises_is_raised() -> None:
             raise SystemExit(7)
 
         signal.signal(signal.SIGINT, leave)
-        StopWithSignals(stop, stopped.is_set).join_handlers()
+        StopWithSignals(stop, stopped.is_set, second_kills=True).join_handlers()
         try:
             signal.raise_signal(signal.SIGINT)
         finally:
@@ -84,7 +84,7 @@ def test_what_a_handler_that_is_there_raises_is_raised() -> None:
 def test_handlers_are_joined_once_however_often_it_is_asked_for() -> None:
     done = begun("""
         signal.signal(signal.SIGTERM, lambda number, frame: print("theirs", flush=True))
-        signals = StopWithSignals(lambda: None, stopped.is_set)
+        signals = StopWithSignals(lambda: None, stopped.is_set, second_kills=True)
         signals.join_handlers()
         signals.join_handlers()
         signal.raise_signal(signal.SIGTERM)
@@ -104,7 +104,7 @@ def test_handlers_are_joined_once_however_often_it_is_asked_for() -> None:
 def test_other_handlers_are_left_alone(number: int, handler: Any) -> None:
     before = signal.signal(number, handler)
     try:
-        shutdown.StopWithSignals(lambda: None, lambda: False).join_handlers()
+        shutdown.StopWithSignals(lambda: None, lambda: False, second_kills=True).join_handlers()
 
         assert signal.getsignal(number) is handler
     finally:
@@ -113,7 +113,7 @@ def test_other_handlers_are_left_alone(number: int, handler: Any) -> None:
 
 def test_nor_is_anything_changed_from_another_thread() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signals = shutdown.StopWithSignals(lambda: None, lambda: False)
+    signals = shutdown.StopWithSignals(lambda: None, lambda: False, second_kills=True)
     thread = threading.Thread(target=signals.join_handlers)
 
     thread.start()
@@ -124,7 +124,7 @@ def test_nor_is_anything_changed_from_another_thread() -> None:
 
 def test_sigterm_kills_after_the_stop() -> None:
     done = begun("""
-        StopWithSignals(stop, stopped.is_set).join_handlers()
+        StopWithSignals(stop, stopped.is_set, second_kills=True).join_handlers()
         signal.raise_signal(signal.SIGTERM)
         wait_for_end()
     """)
@@ -132,9 +132,31 @@ def test_sigterm_kills_after_the_stop() -> None:
     assert (done.returncode, done.stdout) == (-signal.SIGTERM, "stopped\n")
 
 
-def test_sigterm_kills_even_if_the_stop_fails() -> None:
-    done = begun("""
-        StopWithSignals(lambda: 1 / 0, stopped.is_set).join_handlers()
+@pytest.mark.parametrize(("second_kills", "said"), [(True, ""), (False, "stopped\n")])
+def test_a_second_sigterm_kills_where_it_is_a_persons(second_kills: bool, said: str) -> None:
+    done = begun(f"""
+        second_sent = threading.Event()
+
+        def stop_slowly():
+            second_sent.wait()
+            stop()
+
+        StopWithSignals(stop_slowly, stopped.is_set, second_kills={second_kills}).join_handlers()
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        second_sent.set()
+        wait_for_end()
+    """)
+
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, said)
+
+
+@pytest.mark.parametrize("second_kills", [True, False])
+def test_sigterm_kills_even_if_the_stop_fails(second_kills: bool) -> None:
+    done = begun(f"""
+        StopWithSignals(
+            lambda: 1 / 0, stopped.is_set, second_kills={second_kills}
+        ).join_handlers()
         signal.raise_signal(signal.SIGTERM)
         wait_for_end()
     """)
@@ -144,7 +166,7 @@ def test_sigterm_kills_even_if_the_stop_fails() -> None:
 
 def test_sigterm_kills_at_once_if_everything_has_stopped() -> None:
     done = begun("""
-        StopWithSignals(stop, lambda: True).join_handlers()
+        StopWithSignals(stop, lambda: True, second_kills=True).join_handlers()
         signal.raise_signal(signal.SIGTERM)
         print("went on")
     """)
@@ -154,7 +176,7 @@ def test_sigterm_kills_at_once_if_everything_has_stopped() -> None:
 
 def test_a_signal_to_a_forked_process_does_not_stop_its_parents_host() -> None:
     done = begun("""
-        signals = StopWithSignals(stop, stopped.is_set)
+        signals = StopWithSignals(stop, stopped.is_set, second_kills=True)
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(5))
         signals.join_handlers()
         for number in (signal.SIGTERM, signal.SIGINT):

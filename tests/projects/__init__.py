@@ -1,8 +1,12 @@
 """A project whose services are declared by the test that starts it.
 
 settings    HOSTED_SERVICES and HOSTING come from the environment, which `declare` makes
-services    services that write a line for each of their moments; `facts` reads the lines
+services    services that write a line for each of their moments
+telling     how they write it
 tasks       jobs for the durable queue
+urls        pages that tell of the process that serves them
+wsgi, asgi  the entry points, as a project has them
+preloaded   one that asks the database when it is loaded
 
 Each of its processes imports this, so what only a test needs is not imported for it.
 """

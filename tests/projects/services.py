@@ -1,17 +1,11 @@
 """Services that write a line for each of their moments, and misbehave in one way each."""
 
-import os
 import threading
 
 from hosting import BackgroundService, CancellationToken
 from hosting.compat import task_backends
 from tests.projects import tasks
-
-
-def write_fact(service: str, event: str) -> None:
-    """One line in one write, so that lines of several processes do not mix."""
-    thread = threading.current_thread().name.replace(" ", "_")
-    os.write(1, f"fact {service} {event} pid={os.getpid()} thread={thread}\n".encode())
+from tests.projects.telling import write_fact
 
 
 class Recorder(BackgroundService):

@@ -4,11 +4,22 @@
 import json
 import logging
 import os
+from importlib import import_module
 
 from config.settings import *
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.projects", *os.environ.get("MORE_APPS", "").split()]
+INSTALLED_APPS = [
+    *os.environ.get("FIRST_APPS", "").split(),
+    *INSTALLED_APPS,
+    "tests.projects",
+    *os.environ.get("MORE_APPS", "").split(),
+]
+ASGI_APPLICATION = "tests.projects.asgi.application"
 HOSTING = {}
+if "WATCHED" in os.environ:
+    import_module(os.environ["WATCHED"])  # which a test changes
+if os.environ.get("DATABASE_POOL"):
+    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 2, "max_size": 20}
 
 
 def is_about_watched_file(record: logging.LogRecord) -> bool:
@@ -32,6 +43,7 @@ LOGGING = {
             "handlers": ["console"],
             "propagate": False,
         },
+        "hosting": {"level": os.environ.get("LOG_LEVEL", "WARNING"), "handlers": ["console"]},
     },
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hosting import OperationCancelled
 from hosting.compat import task
+from tests.projects.telling import write_fact
 
 
 @task
@@ -26,3 +27,8 @@ def ends_when_told(context: Any) -> None:
 def never_ends() -> None:
     os.write(1, b"job begins\n")
     threading.Event().wait()
+
+
+@task
+def writes_a_fact(name: str) -> None:
+    write_fact(name, "executed")

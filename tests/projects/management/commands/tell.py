@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from tests.projects.services import write_fact
+from tests.projects.telling import write_fact
 
 
 class Command(BaseCommand):

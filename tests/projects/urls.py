@@ -1,0 +1,64 @@
+"""The sample's pages, and some that tell of the process that serves them."""
+
+import multiprocessing
+import os
+import sys
+import threading
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import include, path
+
+from tests.projects import tasks
+from tests.projects.telling import write_fact
+
+
+def process(request: HttpRequest) -> JsonResponse:
+    """Which process this is, and its session with the database (None on SQLite)."""
+    threading.Event().wait(float(request.GET.get("seconds", 0)))
+    return JsonResponse({"pid": os.getpid(), "session": session()})
+
+
+def slow(request: HttpRequest) -> HttpResponse:
+    """Takes so many seconds, and writes a fact when it begins."""
+    write_fact("request", "begun")
+    threading.Event().wait(float(request.GET["seconds"]))
+    return HttpResponse("done")
+
+
+def enqueue(request: HttpRequest) -> HttpResponse:
+    """Enqueues a job that writes a fact."""
+    tasks.writes_a_fact.enqueue(request.GET["name"])
+    return HttpResponse("enqueued")
+
+
+def fork(request: HttpRequest) -> JsonResponse:
+    """Forks a child by `multiprocessing`, and gives its id and exit code: 1 if it hosts."""
+    child = multiprocessing.get_context("fork").Process(target=exit_by_hosting)
+    child.start()
+    child.join()
+    return JsonResponse({"pid": child.pid, "exit code": child.exitcode})
+
+
+def exit_by_hosting() -> None:
+    """Exit with 1 if the threads of a host are in this process, else with 0."""
+    sys.exit(any(thread.name.startswith("hosting:") for thread in threading.enumerate()))
+
+
+def session() -> int | None:
+    """The process id of the server's end of this thread's connection; None on SQLite."""
+    with connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            cursor.execute("SELECT 1")
+            return None
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+urlpatterns = [
+    path("process", process),
+    path("slow", slow),
+    path("enqueue", enqueue),
+    path("fork", fork),
+    path("", include("messages_app.urls")),
+]
