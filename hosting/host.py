@@ -98,7 +98,7 @@ class Host:
                 raise
             self.lifetime.started.cancel()
         host_started.send_robust(type(self), host=self)
-        logger.info("Hosting %s", ", ".join(self.names()) or "no services")
+        logger.info("Hosting %s in %s", ", ".join(self._told_names()) or "no services", self._who())
 
     def stop(self) -> None:
         """Stop every service in reverse order, and wait for it; safe at any time, from any thread.
@@ -127,6 +127,12 @@ class Host:
     def names(self) -> list[str]:
         """The names of the services, in starting order."""
         return [service.name for service in self._services]
+
+    def _told_names(self) -> list[str]:
+        return [name for name in self.names() if ":" not in name]  # which are the host's own
+
+    def _who(self) -> str:
+        return f"{self.kind} process {self.pid}"
 
     def services(self) -> list[ServiceStatus]:
         """What is known of each service now, in starting order."""
@@ -171,7 +177,8 @@ class Host:
         self._loop.close()
         self.lifetime.stopped.cancel()
         host_stopped.send_robust(type(self), host=self, errors=errors)
-        logger.info("Stopped%s", f" with {len(errors)} errors" if errors else "")
+        outcome = f", with {len(errors)} errors" if errors else ""
+        logger.info("Stopped hosting in %s%s", self._who(), outcome)
         return errors
 
     def _service_failed(self, service: SupervisedService) -> None:

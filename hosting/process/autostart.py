@@ -130,6 +130,6 @@ RULES: tuple[Rule, ...] = (
         lambda facts: True,
         False,
         "{facts.program!r} is not known to serve requests; if this process does, "
-        "set HOSTING_AUTOSTART=1 in its environment",
+        "set HOSTING_AUTOSTART=1 in its environment, unless its first request shows a known server",
     ),
 )

@@ -21,13 +21,18 @@ from hosting.process import reloading
 from hosting.process.autostart import decide, is_reloader_parent
 from hosting.process.facts import ProcessFacts, gather
 from hosting.process.inherited import renounce_connections
+from hosting.process.logs import ensure_logging
 from hosting.process.prefork import call_in_workers
 from hosting.process.web import WebHosting
 
 logger = logging.getLogger(__name__)
 
 #: The rules of the start gate of which the log tells.
-_LOG_LEVELS = {"not understood": logging.ERROR, "unknown": logging.INFO}
+_LOG_LEVELS = {
+    "not understood": logging.ERROR,
+    "switched off": logging.INFO,
+    "unknown": logging.INFO,
+}
 
 #: The rules after which a process forked from this one, or a request, may show that it serves.
 _PROVISIONAL = {"server's parent", "other command", "unknown"}
@@ -45,7 +50,7 @@ def at_ready() -> None:
     facts = gather()
     decision = decide(facts)
     if level := _LOG_LEVELS.get(decision.rule):
-        logger.log(level, "Not hosting: %s", decision.reason)
+        logger.log(level, "Not hosting in process %d: %s", os.getpid(), decision.reason)
     if decision.hosts:
         _begin(facts)
     if decision.hosts or decision.rule in _PROVISIONAL:
@@ -72,10 +77,11 @@ def at_first_request(sender: Any, **_: Any) -> None:
         return  # another request of this moment was the first
     facts = gather(request=True)
     _begin_if_serving(facts)
-    if facts.server == "uvicorn" and not _has_lifespan and _is_hosting():
+    if decide(facts).rule == "unknown":
         logger.warning(
-            "uvicorn ends its processes without waiting for the services: have it wait, by "
-            "`application = hosting.asgi.HostingLifespan(application)` in the project's asgi.py"
+            "%r serves requests by a server that is not recognised, so it hosts no services; set "
+            "HOSTING_AUTOSTART=1 in its environment if it is to, or 0 if not",
+            facts.program,
         )
 
 
@@ -109,6 +115,9 @@ def _begin(facts: ProcessFacts) -> None:
     if os.getpid() != _loaded_in:
         forks.renew_if_forked()
         renounce_connections()
+    ensure_logging()
     _hosting = WebHosting(
-        impatient=not facts.reloader_child, second_kills=facts.command == "runserver"
+        impatient=not facts.reloader_child,
+        second_kills=facts.command == "runserver",
+        goes_first=lambda: facts.server == "uvicorn" and not _has_lifespan,
     )

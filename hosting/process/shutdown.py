@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import atexit
 import concurrent.futures.thread  # noqa: F401  (registers its own exit callback, which must run after ours)
+import ctypes
 import os
 import signal
 import threading
@@ -28,6 +29,10 @@ from hosting.process.stop_signals import STOP_SIGNALS
 #: started; the executors of `concurrent.futures` rest on it as well.
 _at_exit: Callable[..., Any] = getattr(threading, "_register_atexit", atexit.register)
 
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+#: The calls that the main thread is to make; it has no hold of them, and may be slow.
+_pending: list[Any] = []
 
 #: Set once the interpreter has begun to exit (see `note_exit`).
 exiting = threading.Event()
@@ -62,18 +67,43 @@ def stop_before_exit(stop: Callable[[], object], *, impatient: bool) -> None:
     _at_exit(stop_whatever_comes)
 
 
+def in_main_thread(call: Callable[[], object]) -> None:
+    """Make the call now if this is the main thread, else when that next executes any Python.
+
+    Only there can signal handlers be installed, and a request, from which a host may begin, can be
+    on any thread. On another Python than CPython the call is not made from one.
+    """
+    if threading.current_thread() is threading.main_thread():
+        call()
+    elif hasattr(ctypes, "pythonapi"):
+
+        def called(_: object) -> int:
+            call()
+            return 0
+
+        _pending.append(_Callback(called))
+        ctypes.pythonapi.Py_AddPendingCall(_pending[-1], None)
+
+
 class StopWithSignals:
     """Calls `stop`, on a thread of its own, when a stop signal comes to this process.
 
     `is_over` says whether nothing is left to stop; it takes no lock. `second_kills` says whether a
     second SIGTERM that nobody else handles ends the process at once. It would not be a person's
-    where the process has a parent, which may repeat itself.
+    where the process has a parent, which may repeat itself. `goes_first` says whether the server
+    hears of a signal only when the host has stopped, as it would end the process without waiting.
     """
 
     def __init__(
-        self, stop: Callable[[], object], is_over: Callable[[], bool], *, second_kills: bool
+        self,
+        stop: Callable[[], object],
+        is_over: Callable[[], bool],
+        *,
+        second_kills: bool,
+        goes_first: Callable[[], bool] = lambda: False,
     ) -> None:
         self.second_kills = second_kills
+        self.goes_first = goes_first
         self._stop = stop
         self._is_over = is_over
         self._was_stopped = False
@@ -107,12 +137,12 @@ class StopWithSignals:
         """Whether this process, which may have been forked since, has nothing left to stop."""
         return self._was_stopped or self._is_over() or os.getpid() != self._pid
 
-    def note(self, number: int, *, kills: bool = False) -> None:
-        """Have the host stopped, and then the process killed by the signal."""
+    def note(self, number: int, *, comes_again: bool = False) -> None:
+        """Have the host stopped, and then the signal sent once more."""
         if os.getpid() != self._pid:
             return  # its parent's pipe
         with suppress(BlockingIOError):  # it is full of signals
-            os.write(self._pipe, bytes([number if kills else 0]))
+            os.write(self._pipe, bytes([number if comes_again else 0]))
 
     def _relay(self, arriving: int) -> None:
         while received := os.read(arriving, 1):
@@ -125,15 +155,21 @@ class StopWithSignals:
 
 
 class _Companion:
-    """A handler that has the host stopped, and calls the handler that was there before."""
+    """A handler that has the host stopped, and calls the handler that was there before.
+
+    Beside the stop, or after it if the host goes first; then a second signal does not wait.
+    """
 
     def __init__(self, signals: StopWithSignals, theirs: Callable[[int, FrameType | None], Any]):
         self._signals = signals
         self._theirs = theirs
+        self._received = False
 
     def __call__(self, number: int, frame: FrameType | None) -> Any:
-        self._signals.note(number)
-        return self._theirs(number, frame)
+        again, self._received = self._received, True
+        waits = self._signals.goes_first() and not (again or self._signals.is_over())
+        self._signals.note(number, comes_again=waits)
+        return None if waits else self._theirs(number, frame)
 
 
 class _LastWord:
@@ -152,7 +188,7 @@ class _LastWord:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         elif not again:
-            self._signals.note(number, kills=True)
+            self._signals.note(number, comes_again=True)
 
 
 _OURS = (_Companion, _LastWord)

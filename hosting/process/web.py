@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 from django.apps import apps
 
@@ -13,7 +14,7 @@ from hosting.conf import WEB
 from hosting.exceptions import ConfigurationError
 from hosting.host import Host
 from hosting.process.current import set_current_host
-from hosting.process.shutdown import StopWithSignals, stop_before_exit
+from hosting.process.shutdown import StopWithSignals, in_main_thread, stop_before_exit
 
 logger = logging.getLogger(__name__)
 
@@ -24,17 +25,21 @@ SIGNAL_LOOK = 0.2
 class WebHosting:
     """The host of a web process, on a thread of its own, from now on until the process ends.
 
-    `impatient` says whether Ctrl-C, while the process waits for the host's stop, is to end it,
-    `second_kills` whether a second SIGTERM is, as `hosting.process.shutdown` has it.
+    `impatient` says whether Ctrl-C, while the process waits for the host's stop, is to end it;
+    `second_kills` and `goes_first` are those of `StopWithSignals`.
     """
 
-    def __init__(self, *, impatient: bool, second_kills: bool) -> None:
+    def __init__(
+        self, *, impatient: bool, second_kills: bool, goes_first: Callable[[], bool]
+    ) -> None:
         self.pid = os.getpid()
         self._host: Host | None = None
         self._abandoned = threading.Event()
         self._ended = threading.Event()
-        self._signals = StopWithSignals(self.stop, self._ended.is_set, second_kills=second_kills)
-        self._signals.join_handlers()
+        self._signals = StopWithSignals(
+            self.stop, self._ended.is_set, second_kills=second_kills, goes_first=goes_first
+        )
+        in_main_thread(self._signals.join_handlers)
         stop_before_exit(self.stop, impatient=impatient)
         threading.Thread(target=self._run, name="hosting:host", daemon=True).start()
 
@@ -65,7 +70,11 @@ class WebHosting:
         try:
             self._host = host = build_host(WEB)
         except ConfigurationError as error:
-            logger.error("Not hosting, the settings are wrong:\n%s", error)
+            logger.error(
+                "Not hosting in process %d, the settings are wrong, as manage.py check shows:\n%s",
+                self.pid,
+                error,
+            )
             return
         set_current_host(host)
         if self._abandoned.is_set():

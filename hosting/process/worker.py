@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 from types import FrameType
@@ -16,6 +15,7 @@ from django.utils import autoreload
 from hosting.host import Host
 from hosting.process import reloading
 from hosting.process.current import set_current_host
+from hosting.process.logs import ensure_logging
 from hosting.process.stop_signals import StopSignals
 
 logger = logging.getLogger("hosting")
@@ -97,13 +97,3 @@ class _ReloadingWorker:
 
 class _HostEnded(BaseException):
     """Raised in the main thread to end its watch over the files."""
-
-
-def ensure_logging() -> None:
-    """Show what the host logs where the project has not configured any logging for it."""
-    if logger.hasHandlers():
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)

@@ -89,7 +89,9 @@ class Presence:
         self._upkeep.renew(self.name, self.dead_after)
         self._until = asked + self.dead_after * (1 - MARGIN)
         if self._is_lost:
-            logger.warning("This process can renew its claims in %r again", self._store.alias)
+            logger.warning(
+                "This process can renew its claims in the database %r again", self._store.alias
+            )
             self._is_lost = False
         if not was_sure:
             for callback in list(self.callbacks):
@@ -97,12 +99,13 @@ class Presence:
 
     def _note_loss(self, error: Error) -> None:
         if not self._is_lost:
+            left = self._until - elapsed()
             logger.warning(
-                "This process cannot renew its claims in %r (%s); without that it begins no job "
-                "after %.0f s",
+                "This process cannot renew its claims in the database %r (%s); until it can, it "
+                "begins no job%s",
                 self._store.alias,
                 str(error).strip(),
-                max(0.0, self._until - elapsed()),
+                f" from {left:.0f} s on" if left > 0 else "",
             )
         self._is_lost = True
 

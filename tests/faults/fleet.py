@@ -131,7 +131,7 @@ class Fleet:
     def stop(self) -> None:
         """SIGTERM to all; raises AssertionError for one that does not end well."""
         for worker in self.workers:  # one that still starts would end by the signal itself
-            worker.wait_for_line("Hosting hosting:fleet")
+            worker.wait_for_line("Hosting ")
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:

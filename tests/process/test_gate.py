@@ -158,14 +158,14 @@ class TestAWishThatIsNotUnderstood:
     def test_runserver_says_so_at_the_start_and_hosts_nothing(self, project: Project) -> None:
         process = project.run("runserver", "127.0.0.1:0", "--noreload", env=self.ENV, code=1)
 
-        assert f"Not hosting: {self.WORDS}" in process.output
+        assert re.search(rf"Not hosting in process \d+: {re.escape(self.WORDS)}", process.output)
         assert events(process) == []
 
     def test_the_autoreloaders_child_says_so_and_waits_for_a_repair(
         self, project: Project, tmp_path: Path
     ) -> None:
         process = project.start("runserver", "127.0.0.1:0", env=self.ENV)
-        process.wait_for_line(f"^Not hosting: {re.escape(self.WORDS)}")
+        process.wait_for_line(rf"^Not hosting in process \d+: {re.escape(self.WORDS)}")
         process.wait_for_line("hosting.E023")
         process.terminate()
 

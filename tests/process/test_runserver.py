@@ -226,7 +226,9 @@ class TestReload:
             "HOSTING_AUTOSTART": None,
         }
         process = project.start("runserver", "127.0.0.1:0", env=env)
-        process.wait_for_line("Not hosting: HOSTING: AUTOSTART is 'maybe', allowed: ")
+        process.wait_for_line(
+            r"Not hosting in process \d+: HOSTING: AUTOSTART is 'maybe', allowed: "
+        )
         process.wait_for_line("watched_settings.py first seen")
         modified = settings.stat().st_mtime
         settings.write_text("from tests.projects.settings import *\n")

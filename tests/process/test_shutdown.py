@@ -39,8 +39,11 @@ from hosting.process.shutdown import StopWithSignals
 
 stopped = threading.Event()
 
+def say(text):
+    os.write(1, text.encode() + b"\\n")  # whole lines, from any thread
+
 def stop():
-    print("stopped", flush=True)
+    say("stopped")
     stopped.set()
 
 def wait_for_end():
@@ -55,7 +58,7 @@ def begun(script: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_handler_that_is_there_is_called_as_well() -> None:
     done = begun("""
-        signal.signal(signal.SIGTERM, lambda number, frame: print("theirs", number, flush=True))
+        signal.signal(signal.SIGTERM, lambda number, frame: say(f"theirs {number}"))
         StopWithSignals(stop, stopped.is_set, second_kills=True).join_handlers()
         signal.raise_signal(signal.SIGTERM)
         stopped.wait()
@@ -83,7 +86,7 @@ def test_what_a_handler_that_is_there_raises_is_raised() -> None:
 
 def test_handlers_are_joined_once_however_often_it_is_asked_for() -> None:
     done = begun("""
-        signal.signal(signal.SIGTERM, lambda number, frame: print("theirs", flush=True))
+        signal.signal(signal.SIGTERM, lambda number, frame: say("theirs"))
         signals = StopWithSignals(lambda: None, stopped.is_set, second_kills=True)
         signals.join_handlers()
         signals.join_handlers()

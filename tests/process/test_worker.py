@@ -257,4 +257,6 @@ def test_what_it_logs_can_be_read_where_the_project_configures_no_logging(
 
     assert process.wait_all_gone() == 0
     process.wait_for_line(r"^\d{4}-\S+ \S+ INFO hosting\.host: Hosting .*Leaving")
-    process.wait_for_line(r"^\d{4}-\S+ \S+ INFO hosting\.host: Stopped$")
+    process.wait_for_line(
+        r"^\d{4}-\S+ \S+ INFO hosting\.host: Stopped hosting in worker process \d+$"
+    )

@@ -43,8 +43,10 @@ LOGGING = {
             "handlers": ["console"],
             "propagate": False,
         },
-        "hosting": {"level": os.environ.get("LOG_LEVEL", "WARNING"), "handlers": ["console"]},
     },
 }
+
+if level := os.environ.get("LOG_LEVEL"):
+    LOGGING["loggers"]["hosting"] = {"level": level, "handlers": ["console"]}
 
 globals().update(json.loads(os.environ["DECLARED_SETTINGS"]))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 WSGI = "tests.projects.wsgi:application"
 ASGI = "tests.projects.asgi:application"
+WITHOUT = "tests.projects.asgi:without_lifespan"
 PRELOADED = "tests.projects.preloaded:application"
 
 #: How a server is made to load the project again.
@@ -243,6 +244,17 @@ LAUNCHES = (
 )
 
 by_name = {launch.name: launch for launch in LAUNCHES}
+
+#: The ASGI servers once more, with an application that rejects their lifespan.
+WITHOUT_LIFESPAN = tuple(
+    replace(
+        launch,
+        name=f"{launch.name}, no lifespan",
+        command=tuple(word.replace(ASGI, WITHOUT) for word in launch.command),
+    )
+    for launch in LAUNCHES
+    if ASGI in launch.command
+)
 
 #: A few of them once more, where many processes share one file.
 ON_SQLITE = tuple(

@@ -13,7 +13,17 @@ import pytest
 
 from tests.projects import declare, entry
 from tests.servers.conftest import RECORDER, URLS, Start
-from tests.servers.launches import ENDS, GROUP, LAUNCHES, NOBODY, ON_SQLITE, REPLACED, TOUCH, Launch
+from tests.servers.launches import (
+    ENDS,
+    GROUP,
+    LAUNCHES,
+    NOBODY,
+    ON_SQLITE,
+    REPLACED,
+    TOUCH,
+    WITHOUT_LIFESPAN,
+    Launch,
+)
 from tests.servers.serving import Serving
 
 pytestmark = [pytest.mark.process, pytest.mark.servers]
@@ -117,6 +127,19 @@ def sessions_of_parent(server: Serving) -> set[str]:
         for fact in server.facts()
         if fact.service == "preloaded" and fact.pid == server.process.pid
     }
+
+
+@pytest.mark.parametrize("launch", WITHOUT_LIFESPAN, ids=str)
+def test_so_it_does_without_a_lifespan(launch: Launch, start: Start) -> None:
+    server = start(launch)
+    pids = server.wait_for_hosts(launch.serving)
+    server.wait_for_answers()
+
+    server.process.terminate()
+
+    assert server.process.wait_all_gone() in launch.exit_codes
+    for pid in pids:
+        assert_hosted_once(server, pid)
 
 
 @pytest.mark.parametrize("launch", [each for each in LAUNCHES if each.ctrl_c != NOBODY], ids=str)

@@ -1,16 +1,15 @@
-"""Servers that a script of the project starts: known by the first request or by the lifespan."""
+"""Servers that a script of the project starts: known by the lifespan, or by the first request."""
 
 from __future__ import annotations
 
 import json
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 from tests.servers.conftest import Start
-from tests.servers.launches import ASGI, Launch, uvicorn
+from tests.servers.launches import Launch
+from tests.servers.test_every_server import assert_hosted_once
 
 pytestmark = [pytest.mark.process, pytest.mark.servers]
 
@@ -40,20 +39,34 @@ from django.test import Client
 print("status", Client().get("/process", headers={{"host": "localhost"}}).status_code)
 """
 
-SAID_ONCE = "Not hosting: '-c' is not known to serve requests"
-NO_LIFESPAN = "uvicorn ends its processes without waiting"
+SAID_AT_START = "'-c' is not known to serve requests"
+SAID_AT_REQUEST = "'-c' serves requests by a server that is not recognised"
 
 
 def script(text: str, needs: str = "django") -> Launch:
     return Launch("a script", needs, (sys.executable, "-c", text), serving=1, has_parent=False)
 
 
-def test_waitress_is_known_by_the_first_request(start: Start) -> None:
-    server = start(script(WAITRESS, "waitress"), env={"LOG_LEVEL": "INFO"})
+@pytest.mark.parametrize(
+    ("text", "needs"),
+    [
+        (WAITRESS, "waitress"),
+        (UVICORN.replace("{application}", "without_lifespan"), "uvicorn"),
+        (UVICORN.replace("{application}", "application"), "uvicorn"),
+    ],
+    ids=["waitress", "uvicorn, no lifespan", "uvicorn"],
+)
+def test_it_is_known_by_its_first_request_at_the_latest(
+    text: str, needs: str, start: Start
+) -> None:
+    server = start(script(text, needs))
 
     pid = server.get_process()["pid"]
 
     assert server.wait_for_hosts(1) == [pid] == [server.process.pid]
+    server.process.terminate()
+    server.process.wait_all_gone()
+    assert_hosted_once(server, pid)
 
 
 def test_a_child_forked_from_a_process_that_began_later_hosts_nothing(start: Start) -> None:
@@ -69,22 +82,12 @@ def test_a_child_forked_from_a_process_that_began_later_hosts_nothing(start: Sta
     assert server.hosts() == [server.process.pid]
 
 
-def test_so_is_an_asgi_server_whose_lifespan_is_not_answered(start: Start) -> None:
-    server = start(script(UVICORN.replace("{application}", "without_lifespan"), "uvicorn"))
-
-    server.get_process()
-
-    server.wait_for_hosts(1)
-    server.process.wait_for_line(NO_LIFESPAN)
-
-
 def test_the_lifespan_tells_before_any_request(start: Start) -> None:
     server = start(script(UVICORN.replace("{application}", "application"), "uvicorn"))
 
     server.wait_for_hosts(1)
 
     server.get_process()
-    assert NO_LIFESPAN not in server.process.output
 
 
 @pytest.mark.parametrize("wish", ["auto", "1"])
@@ -95,8 +98,9 @@ def test_an_unknown_server_hosts_only_if_told_so(wish: str, start: Start) -> Non
         server.get_process()
 
     if wish == "auto":
-        assert server.process.output.count(SAID_ONCE) == 1
-        assert "set HOSTING_AUTOSTART=1" in server.process.output
+        for said in (SAID_AT_START, SAID_AT_REQUEST):
+            [line] = [line for line in server.process.lines if said in line]
+            assert "set HOSTING_AUTOSTART=1" in line
         assert server.facts() == []
     else:
         server.wait_for_hosts(1)
@@ -109,16 +113,3 @@ def test_a_test_client_is_no_server(start: Start) -> None:
     server.process.wait_exit()
 
     assert server.facts() == []
-
-
-@pytest.mark.skipif(not find_spec("uvicorn"), reason="uvicorn is not installed")
-def test_uvicorns_workers_that_do_not_answer_the_lifespan_say_so(
-    start: Start, tmp_path: Path
-) -> None:
-    plain = ASGI.replace("application", "without_lifespan")
-    server = start(uvicorn(" --workers, no lifespan", "--workers", "2", application=plain))
-
-    server.wait_for_hosts(2)
-    server.wait_for_answers()
-
-    server.process.wait_for_line(NO_LIFESPAN, count=2)
