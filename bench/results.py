@@ -60,9 +60,13 @@ class Results:
 
     def ratio(self, name: str, base: str, number: str) -> Spread | None:
         """Of two numbers of the same round; None if no round has both."""
-        pairs = zip(self.rounds.get(name, []), self.rounds.get(base, []), strict=False)
-        values = [one[number] / other[number] for one, other in pairs if one and other]
+        values = self.ratios(name, base, number)
         return Spread.of(values) if values else None
+
+    def ratios(self, name: str, base: str, number: str) -> list[float]:
+        """Of two numbers of the same round, for every round that has both."""
+        pairs = zip(self.rounds.get(name, []), self.rounds.get(base, []), strict=False)
+        return [one[number] / other[number] for one, other in pairs if one and other]
 
     def numbers(self, name: str) -> list[str]:
         """The names of what was measured under this key."""
@@ -70,13 +74,15 @@ class Results:
 
     def save(self, *, keep: bool) -> Path:
         """Write them under their date, to keep also as the latest; returns the former's path."""
-        text = json.dumps(asdict(self), indent=1) + "\n"
         stamp = self.versions["date"].replace(" ", "-").replace(":", "")
         path = DIRECTORY / f"{stamp}.json"
         if keep:
-            LATEST.write_text(text)
-        path.write_text(text)
+            self.write(LATEST)
+        self.write(path)
         return path
+
+    def write(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Results:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -52,12 +52,12 @@ class Servers:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
+def servers(*, with_redis: bool = True) -> Iterator[Servers]:
     """The servers, in a temporary directory; every one listens on a Unix socket only."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as directory,
         temporary_cluster() as url,
-        _redis(Path(directory)) as redis,
+        _redis(Path(directory)) if with_redis else nullcontext("") as redis,
     ):
         host = unquote(urlsplit(url).path.removeprefix("/").rpartition("/")[0])
         yield Servers(Path(directory), host, redis)

@@ -6,7 +6,7 @@ import os
 import platform
 import sqlite3
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +19,9 @@ _LIBRARIES = ["Django", "django-tasks", "psycopg", "asyncpg", "uvloop", "redis"]
 _PEERS = ["django-tasks-db", "procrastinate", "pgqueuer", "huey", "celery", "dramatiq", "rq"]
 
 
-def versions(host: str, redis: str) -> Mapping[str, str]:
+def versions(
+    host: str, redis: str, packages: Iterable[str] = (*_LIBRARIES, *_PEERS)
+) -> Mapping[str, str]:
     """Names and versions; `host` and `redis` are the servers' sockets."""
     found = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -32,7 +34,7 @@ def versions(host: str, redis: str) -> Mapping[str, str]:
     }
     if redis:
         found["Redis server"] = _output("redis-server", "--version").partition("v=")[2].split()[0]
-    for package in _LIBRARIES + _PEERS:
+    for package in packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +26,17 @@ class Usage:
 
 
 class Worker:
-    """One worker, which leads a session of its own so that its children are found."""
+    """One worker, which leads a session of its own so that its children are found.
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    Its environment is that of this process, unless another is given.
+    """
+
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                command, stdout=output, stderr=output, start_new_session=True
+                command, env=environment, stdout=output, stderr=output, start_new_session=True
             )
         self._log = log
 
@@ -39,7 +44,7 @@ class Worker:
         """Raises RuntimeError with the end of the worker's output if it has ended."""
         if (code := self._process.poll()) is not None:
             output = self._log.read_text(errors="replace").strip()[-800:]
-            raise RuntimeError(f"the worker ended with {code}: {output}")
+            raise RuntimeError(f"the process ended with {code}: {output}")
 
     @property
     def pid(self) -> int:

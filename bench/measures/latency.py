@@ -11,6 +11,7 @@ import time
 
 from bench import work
 from bench.order import CannotBeMeasured, Numbers, Order
+from bench.percentiles import percentile
 from bench.waiting import pause, reached, wait_until
 from bench.workers import running
 
@@ -39,12 +40,7 @@ def latency(order: Order) -> Numbers:
     if not taken:
         raise CannotBeMeasured("no job was started within the limit")
     return {
-        "p50_ms": _percentile(taken, 50),
-        "p99_ms": _percentile(taken, 99),
+        "p50_ms": percentile(taken, 50),
+        "p99_ms": percentile(taken, 99),
         "samples": len(taken),
     }
-
-
-def _percentile(ordered: list[float], percent: int) -> float:
-    """The smallest value that at least so many percent do not exceed."""
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
