@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from hosting.process import gate
@@ -57,7 +58,8 @@ async def _stop() -> None:
 
     def stop() -> None:
         gate.stop()
-        loop.call_soon_threadsafe(stopped.set)
+        with suppress(RuntimeError):  # the server has not waited
+            loop.call_soon_threadsafe(stopped.set)
 
     threading.Thread(target=stop, name="hosting:stop", daemon=True).start()
     await stopped.wait()

@@ -54,7 +54,7 @@ def _means_noreload(argument: str) -> bool:
 
 
 def _serves(facts: ProcessFacts) -> bool:
-    return facts.role is Role.SERVES or facts.lifespan
+    return facts.role is Role.SERVES or facts.lifespan or facts.request
 
 
 RULES: tuple[Rule, ...] = (
@@ -69,6 +69,19 @@ RULES: tuple[Rule, ...] = (
         lambda facts: facts.command == "runworker",
         False,
         "runworker is a host of its own, it starts its services itself",
+    ),
+    Rule(
+        "helper",
+        lambda facts: facts.helper and not _serves(facts),
+        False,
+        "multiprocessing has started this process, and it does not serve requests",
+    ),
+    Rule(
+        "green threads",
+        lambda facts: facts.green_threads,
+        False,
+        "threads are greenlets here, which the first one that waits would stop; run the services "
+        "in manage.py runworker",
     ),
     Rule(
         "reloader parent",

@@ -13,7 +13,14 @@ from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 from hosting.conf import load_settings
 from hosting.conf.values import autostart
 from hosting.exceptions import ConfigurationError
-from hosting.process.servers import Role, call_stack, frames, main_stack, recognise
+from hosting.process.servers import (
+    Role,
+    call_stack,
+    frames,
+    has_green_threads,
+    main_stack,
+    recognise,
+)
 
 #: The environment variable that overrides `HOSTING["AUTOSTART"]`.
 AUTOSTART_VARIABLE = "HOSTING_AUTOSTART"
@@ -29,6 +36,9 @@ class ProcessFacts:
     server: str = ""  # the server that loads or calls the project in this process, if it is known
     role: Role | None = None  # what this process is to that server
     lifespan: bool = False  # a server has begun its lifespan here, as ASGI has it
+    request: bool = False  # a request has arrived here
+    green_threads: bool = False  # threads are greenlets, which a blocking call stops all at once
+    helper: bool = False  # `multiprocessing` has started this process
     command: str | None = None  # the management command, if it is one
     arguments: tuple[str, ...] = ()  # what follows the program, or the command
     reloader_child: bool = False  # Django's autoreloader started this process
@@ -41,8 +51,8 @@ class ProcessFacts:
 def gather(*, lifespan: bool = False, request: bool = False) -> ProcessFacts:
     """The facts of this process, as its stack shows them at this moment.
 
-    In a `request` of an asynchronous server, which may have handed it to any thread, so does the
-    stack of the main thread.
+    So does the stack of the main thread at a `request`, which an asynchronous server may have
+    handed to any thread.
     """
     argv, environ = sys.argv, os.environ
     stack = [*call_stack(), *(main_stack() if request else ())]
@@ -53,6 +63,9 @@ def gather(*, lifespan: bool = False, request: bool = False) -> ProcessFacts:
         server=server,
         role=role,
         lifespan=lifespan,
+        request=request,
+        green_threads=has_green_threads(sys.modules),
+        helper=_is_helper(),
         command=command,
         arguments=arguments,
         reloader_child=environ.get(DJANGO_AUTORELOAD_ENV) == "true",
@@ -63,6 +76,12 @@ def gather(*, lifespan: bool = False, request: bool = False) -> ProcessFacts:
     except ConfigurationError as error:
         return replace(facts, autostart_problem=str(error).rstrip("."))
     return replace(facts, autostart=wish, autostart_source=source)
+
+
+def _is_helper() -> bool:
+    # Such a process has the arguments and the environment of the one that started it.
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 def explicit_wish(environ: Mapping[str, str]) -> tuple[bool | None, str]:

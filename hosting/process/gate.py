@@ -30,16 +30,21 @@ logger = logging.getLogger(__name__)
 #: The rules of the start gate of which the log tells.
 _LOG_LEVELS = {
     "not understood": logging.ERROR,
+    "green threads": logging.WARNING,
     "switched off": logging.INFO,
     "unknown": logging.INFO,
 }
 
 #: The rules after which a process forked from this one, or a request, may show that it serves.
-_PROVISIONAL = {"server's parent", "other command", "unknown"}
+_PROVISIONAL = {"server's parent", "other command", "helper", "unknown"}
+
+#: Requests that no known server makes before that is settled: the project may make some itself.
+TRIES = 10
 
 _deciding = forks.lock()
 _hosting: WebHosting | None = None
 _has_lifespan = False
+_tries_left = TRIES
 _loaded_in: int = 0  # id of the process in which the project was loaded
 
 
@@ -70,14 +75,17 @@ def in_forked_process() -> None:
 
 
 def at_first_request(sender: Any, **_: Any) -> None:
-    """As `at_ready`, once this process has proved that it serves."""
+    """As `at_ready`, once a request shows that this process serves."""
+    global _tries_left
     if not (isinstance(sender, type) and issubclass(sender, WSGIHandler | ASGIHandler)):
         return  # a test client, which is no server
-    if not request_started.disconnect(at_first_request):
-        return  # another request of this moment was the first
     facts = gather(request=True)
     _begin_if_serving(facts)
-    if decide(facts).rule == "unknown":
+    _tries_left -= 1
+    is_unknown = decide(facts).rule == "unknown"
+    if is_unknown and _tries_left > 0:
+        return
+    if request_started.disconnect(at_first_request) and is_unknown:
         logger.warning(
             "%r serves requests by a server that is not recognised, so it hosts no services; set "
             "HOSTING_AUTOSTART=1 in its environment if it is to, or 0 if not",
@@ -86,9 +94,14 @@ def at_first_request(sender: Any, **_: Any) -> None:
 
 
 def at_lifespan() -> None:
-    """As `at_ready`, when an ASGI server begins to serve, having installed its handlers."""
-    global _has_lifespan
+    """As `at_ready`, when an ASGI server begins to serve, having installed its handlers.
+
+    A host whose server has ended, and begins once more in the same process, is followed by another.
+    """
+    global _has_lifespan, _hosting
     _has_lifespan = True
+    if _hosting is not None and _hosting.has_ended:
+        _hosting = None
     _begin_if_serving(gather(lifespan=True))
     if _hosting is not None and _is_hosting():
         _hosting.join_handlers()
@@ -101,9 +114,13 @@ def stop() -> None:
 
 
 def _begin_if_serving(facts: ProcessFacts) -> None:
-    with _deciding:
-        if not _is_hosting() and decide(facts).hosts:
-            _begin(facts)
+    forks.renew_if_forked()  # where no hook did; not while a lock is held, as it frees them
+    try:
+        with _deciding:
+            if not _is_hosting() and decide(facts).hosts:
+                _begin(facts)
+    except Exception:
+        logger.exception("Not hosting in process %d", os.getpid())
 
 
 def _is_hosting() -> bool:
@@ -113,11 +130,11 @@ def _is_hosting() -> bool:
 def _begin(facts: ProcessFacts) -> None:
     global _hosting
     if os.getpid() != _loaded_in:
-        forks.renew_if_forked()
         renounce_connections()
     ensure_logging()
     _hosting = WebHosting(
         impatient=not facts.reloader_child,
         second_kills=facts.command == "runserver",
         goes_first=lambda: facts.server == "uvicorn" and not _has_lifespan,
+        hears_once=facts.server == "uvicorn",
     )

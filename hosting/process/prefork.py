@@ -20,21 +20,23 @@ from hosting.process.servers import frames, place
 def call_in_workers(callback: Callable[[], object]) -> None:
     """Call `callback` in every process forked from this one, once a server's worker is set up."""
     uwsgi = sys.modules.get("uwsgi")
-    if hasattr(uwsgi, "post_fork_hook") or hasattr(uwsgi, "worker_id"):
+    if hasattr(uwsgi, "worker_id"):
         _extend(uwsgi, callback)
     elif hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _forked(callback))
 
 
 def _extend(uwsgi: Any, callback: Callable[[], object]) -> None:
-    theirs = getattr(uwsgi, "post_fork_hook", None)  # as of uwsgidecorators
-
-    def hook() -> None:
-        if theirs is not None:
-            theirs()
-        callback()
-
-    uwsgi.post_fork_hook = hook
+    theirs = getattr(uwsgi, "post_fork_hook", None)
+    try:
+        # It puts a hook of its own in this place, with a chain of functions, whenever it is loaded.
+        from uwsgidecorators import postfork_chain
+    except Exception:  # it is not there, or does without a master
+        uwsgi.post_fork_hook = lambda: (theirs and theirs(), callback())
+        return
+    if theirs not in (None, uwsgi.post_fork_hook):
+        postfork_chain.append(theirs)
+    postfork_chain.append(callback)
 
 
 def _forked(callback: Callable[[], object]) -> None:

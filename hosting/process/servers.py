@@ -28,8 +28,8 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server written in Python: its package, and which of its frames only a process that serves
-    has on its stack, as "module:function" or "module" for all of a module; none means any frame.
+    """A server written in Python: its package, and the modules in it of which only a process that
+    serves has a frame on its stack; none means any frame of the package.
     """
 
     package: str
@@ -45,15 +45,12 @@ class Server:
 
     def _is_serving(self, frame: str) -> bool:
         module = frame.partition(":")[0]
-        return any(
-            frame == place or module == place or module.startswith(f"{place}.")
-            for place in self.serving
-        )
+        return any(module == each or module.startswith(f"{each}.") for each in self.serving)
 
 
 SERVERS = (
     # Before uvicorn, whose worker class it runs. Its arbiter loads the project with --preload.
-    Server("gunicorn", ("gunicorn.arbiter:spawn_worker", "gunicorn.workers")),
+    Server("gunicorn", ("gunicorn.workers",)),
     Server("uvicorn"),
     Server("daphne"),
     # Its parent loads the project with --reload, to learn which files to watch.
@@ -82,6 +79,15 @@ def recognise(stack: Sequence[str], modules: Mapping[str, Any]) -> tuple[str, Ro
         if role := server.role(stack):
             return server.package, role
     return None
+
+
+def has_green_threads(modules: Mapping[str, Any]) -> bool:
+    """Whether gevent or eventlet have put greenlets in the place of threads in this process."""
+    gevent, eventlet = modules.get("gevent.monkey"), modules.get("eventlet.patcher")
+    return bool(
+        (gevent and gevent.is_module_patched("threading"))
+        or (eventlet and eventlet.is_monkey_patched("thread"))
+    )
 
 
 def call_stack() -> list[str]:

@@ -14,7 +14,8 @@ from hosting.conf import WEB
 from hosting.exceptions import ConfigurationError
 from hosting.host import Host
 from hosting.process.current import set_current_host
-from hosting.process.shutdown import StopWithSignals, in_main_thread, stop_before_exit
+from hosting.process.shutdown import stop_before_exit
+from hosting.process.web_signals import StopWithSignals, in_main_thread
 
 logger = logging.getLogger(__name__)
 
@@ -26,18 +27,27 @@ class WebHosting:
     """The host of a web process, on a thread of its own, from now on until the process ends.
 
     `impatient` says whether Ctrl-C, while the process waits for the host's stop, is to end it;
-    `second_kills` and `goes_first` are those of `StopWithSignals`.
+    the others are those of `StopWithSignals`.
     """
 
     def __init__(
-        self, *, impatient: bool, second_kills: bool, goes_first: Callable[[], bool]
+        self,
+        *,
+        impatient: bool,
+        second_kills: bool,
+        goes_first: Callable[[], bool],
+        hears_once: bool,
     ) -> None:
         self.pid = os.getpid()
         self._host: Host | None = None
         self._abandoned = threading.Event()
         self._ended = threading.Event()
         self._signals = StopWithSignals(
-            self.stop, self._ended.is_set, second_kills=second_kills, goes_first=goes_first
+            self.stop,
+            self._ended.is_set,
+            second_kills=second_kills,
+            goes_first=goes_first,
+            hears_once=hears_once,
         )
         in_main_thread(self._signals.join_handlers)
         stop_before_exit(self.stop, impatient=impatient)
@@ -54,6 +64,11 @@ class WebHosting:
             # wait: it would sleep through a signal that comes just before it begins.
             while not self._ended.wait(SIGNAL_LOOK):
                 pass
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is hosted any more."""
+        return self._ended.is_set()
 
     def join_handlers(self) -> None:
         """Notice stop signals for which the server has installed its handlers only now."""

@@ -20,6 +20,8 @@ UNCLEAR = {"autostart_problem": "HOSTING_AUTOSTART is 'maybe', allowed: ..."}
 ARBITER = {"program": "gunicorn", "server": "gunicorn", "role": Role.WATCHES}
 SERVING = {"program": "gunicorn", "server": "gunicorn", "role": Role.SERVES}
 LIFESPAN = {"program": "serve.py", "lifespan": True}
+HELPER = {"program": "gunicorn", "helper": True}
+GREEN = {**SERVING, "green_threads": True}
 
 AUTO, ON, OFF = None, True, False
 
@@ -76,6 +78,17 @@ TABLE: list[tuple[str, dict[str, Any], bool | None, bool, str]] = [
     ("lifespan", LIFESPAN, OFF, False, "switched off"),
     ("lifespan in a command", {**LIFESPAN, "command": "serve"}, AUTO, True, "lifespan"),
     ("lifespan within pytest", {**LIFESPAN, "under_test": True}, AUTO, False, "tests"),
+    ("helper", HELPER, AUTO, False, "helper"),
+    ("helper", HELPER, ON, False, "helper"),
+    ("helper of runserver", {**CHILD, "helper": True}, AUTO, False, "helper"),
+    ("helper that serves", {**SERVING, "helper": True}, AUTO, True, "server"),
+    ("helper of an unknown server", {**HELPER, "request": True}, ON, True, "switched on"),
+    ("green threads", GREEN, AUTO, False, "green threads"),
+    ("green threads", GREEN, ON, False, "green threads"),
+    ("request", {"program": "serve.py", "request": True}, AUTO, False, "unknown"),
+    ("request", {"program": "serve.py", "request": True}, ON, True, "switched on"),
+    ("request in a command", {"command": "serve", "request": True}, AUTO, False, "unknown"),
+    ("request in a command", {"command": "serve", "request": True}, ON, True, "switched on"),
     ("gunicorn by name alone", {"program": "gunicorn"}, AUTO, False, "unknown"),
     ("unknown server", {"program": "cheroot"}, AUTO, False, "unknown"),
     ("unknown server", {"program": "cheroot"}, ON, True, "switched on"),
@@ -114,6 +127,9 @@ any_facts = st.builds(
     server=texts | st.sampled_from(["gunicorn", "uvicorn"]),
     role=st.none() | st.sampled_from(Role),
     lifespan=st.booleans(),
+    request=st.booleans(),
+    helper=st.booleans(),
+    green_threads=st.booleans(),
     command=st.none() | texts | st.sampled_from(["runserver", "runworker", "test", "migrate"]),
     arguments=st.lists(texts | st.sampled_from(["--noreload", "--nor", "8000"])).map(tuple),
     reloader_child=st.booleans(),
@@ -140,7 +156,9 @@ def test_no_wish_makes_tests_commands_and_parents_host(facts: ProcessFacts) -> N
 
     if facts.under_test or is_reloader_parent(facts) or facts.autostart_problem:
         assert not hosts
-    serves = facts.role is Role.SERVES or facts.lifespan
+    serves = facts.role is Role.SERVES or facts.lifespan or facts.request
+    if facts.green_threads or (facts.helper and not serves):
+        assert not hosts
     if facts.role is Role.WATCHES or (facts.command not in (None, "runserver") and not serves):
         assert not hosts
     if facts.autostart is False:

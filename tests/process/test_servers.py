@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hosting.process.servers import Role, call_stack, main_stack, recognise
+from hosting.process.servers import Role, call_stack, has_green_threads, main_stack, recognise
 
 SERVES, WATCHES = Role.SERVES, Role.WATCHES
 
@@ -20,10 +20,11 @@ STACKS = [
     ),
     ("gunicorn", WATCHES, "gunicorn.util:import_app gunicorn.arbiter:setup gunicorn.app.base:run"),
     ("gunicorn", WATCHES, "gunicorn.app.base:load gunicorn.app.base:run"),  # --check-config
-    ("gunicorn", SERVES, "gunicorn.arbiter:spawn_worker gunicorn.arbiter:run"),  # at the fork
+    ("gunicorn", WATCHES, "gunicorn.arbiter:spawn_worker gunicorn.arbiter:run"),  # pre_fork
+    ("gunicorn", SERVES, "gunicorn.workers.base:init_process gunicorn.arbiter:spawn_worker"),
     ("gunicorn", WATCHES, "gunicorn.dirty.arbiter:spawn_worker gunicorn.arbiter:run"),
     ("gunicorn", SERVES, "gunicorn.workers.gthread:handle concurrent.futures.thread:run"),
-    ("gunicorn", SERVES, "uvicorn.lifespan.on:main gunicorn.arbiter:spawn_worker"),
+    ("gunicorn", SERVES, "uvicorn.lifespan.on:main gunicorn.workers.base:init_process"),
     ("uvicorn", SERVES, "uvicorn.importer:import_from_string uvicorn.config:load_app"),
     ("daphne", SERVES, "daphne.cli:load_asgi_app daphne.cli:run __main__:<module>"),
     ("hypercorn", SERVES, "hypercorn.utils:load_application hypercorn.asyncio.run:asyncio_worker"),
@@ -58,6 +59,21 @@ def test_the_stack_tells(server: str | None, role: Role | None, stack: str) -> N
 )
 def test_so_does_the_module_of_a_server_in_c(modules: dict[str, Any], found: object) -> None:
     assert recognise(["__main__:<module>"], modules) == found
+
+
+@pytest.mark.parametrize(
+    ("modules", "green"),
+    [
+        ({}, False),
+        ({"gevent.monkey": SimpleNamespace(is_module_patched=lambda name: False)}, False),
+        ({"gevent.monkey": SimpleNamespace(is_module_patched="threading".__eq__)}, True),
+        ({"eventlet.patcher": SimpleNamespace(is_monkey_patched="thread".__eq__)}, True),
+    ],
+)
+def test_green_threads_are_known_by_who_has_put_them_there(
+    modules: dict[str, Any], green: bool
+) -> None:
+    assert has_green_threads(modules) is green
 
 
 def test_the_stack_of_this_very_thread() -> None:

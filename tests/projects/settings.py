@@ -16,6 +16,8 @@ INSTALLED_APPS = [
 ]
 ASGI_APPLICATION = "tests.projects.asgi.application"
 HOSTING = {}
+if os.environ.get("MISSING_DRIVER"):
+    DATABASES["legacy"] = {"ENGINE": "tests.projects.nowhere"}
 if "WATCHED" in os.environ:
     import_module(os.environ["WATCHED"])  # which a test changes
 if os.environ.get("DATABASE_POOL"):

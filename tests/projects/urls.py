@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 
+import django
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path
@@ -40,9 +42,21 @@ def fork(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"pid": child.pid, "exit code": child.exitcode})
 
 
+def spawn(request: HttpRequest) -> JsonResponse:
+    """Whether a helper hosts that sets up Django, as the initializer of a pool does."""
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawning, initializer=django.setup) as pool:
+        return JsonResponse({"hosts": pool.submit(hosts).result()})
+
+
+def hosts() -> bool:
+    """Whether the threads of a host are in this process."""
+    return any(thread.name.startswith("hosting:") for thread in threading.enumerate())
+
+
 def exit_by_hosting() -> None:
-    """Exit with 1 if the threads of a host are in this process, else with 0."""
-    sys.exit(any(thread.name.startswith("hosting:") for thread in threading.enumerate()))
+    """Exit with 1 if this process hosts, else with 0."""
+    sys.exit(hosts())
 
 
 def session() -> int | None:
@@ -60,5 +74,6 @@ urlpatterns = [
     path("slow", slow),
     path("enqueue", enqueue),
     path("fork", fork),
+    path("spawn", spawn),
     path("", include("messages_app.urls")),
 ]

@@ -26,7 +26,11 @@ Start = Callable[..., Serving]
 
 @pytest.fixture
 def start(project_databases: Databases, tmp_path: Path) -> Iterator[Start]:
-    """Start a server, with services, more variables and more options if need be."""
+    """Start a server, with services, more variables and more options if need be.
+
+    At the end of the test nothing may have gone wrong unseen in any of its processes.
+    """
+    servers: list[Serving] = []
     with ExitStack() as opened:
 
         def started(
@@ -43,6 +47,9 @@ def start(project_databases: Databases, tmp_path: Path) -> Iterator[Start]:
             project = opened.enter_context(Project(opened.enter_context(databases.fresh())))
             # The servers' own warnings are not what is tested.
             variables = {"PYTHONWARNINGS": "default", **declared, **(env or {})}
-            return Serving(project, launch, variables, tmp_path, *options)
+            servers.append(Serving(project, launch, variables, tmp_path, *options))
+            return servers[-1]
 
         yield started
+    for server in servers:
+        assert server.tracebacks() == [], server.process.output

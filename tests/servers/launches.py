@@ -251,6 +251,7 @@ WITHOUT_LIFESPAN = tuple(
         launch,
         name=f"{launch.name}, no lifespan",
         command=tuple(word.replace(ASGI, WITHOUT) for word in launch.command),
+        exit_codes=(*launch.exit_codes, 0),  # the end waits for the host, with or without a signal
     )
     for launch in LAUNCHES
     if ASGI in launch.command

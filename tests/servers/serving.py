@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -18,6 +19,10 @@ from tests.projects import Fact, facts
 from tests.servers.launches import Launch
 
 T = TypeVar("T")
+
+
+#: A crash that a test is about, and that of a request which gunicorn cuts off at Ctrl-C.
+EXPECTED = r"the disk is full|SystemExit: 0"
 
 
 class Serving:
@@ -67,6 +72,13 @@ class Serving:
     def events(self, pid: int, service: str = "Recorder") -> list[str]:
         """What has happened to a service in one process."""
         return [fact.event for fact in self.facts() if (fact.pid, fact.service) == (pid, service)]
+
+    def tracebacks(self) -> list[str]:
+        """The errors that its processes tell of, but for that of the service that is to crash."""
+        lines = self.process.lines
+        at = [number for number, line in enumerate(lines) if line.startswith("Traceback")]
+        errors = ["\n".join(lines[number : number + 30]) for number in at]
+        return [error for error in errors if not re.search(EXPECTED, error)]
 
     def get(self, path: str, timeout: float = PATIENCE) -> tuple[int, str]:
         """The status and body of a page; the status is 0 if the server ended the connection."""

@@ -46,6 +46,7 @@ def test_a_configuration_that_is_only_checked_hosts_nothing(start: Start) -> Non
 def test_a_child_that_a_request_forks_hosts_nothing_and_ends(name: str, start: Start) -> None:
     server = start(by_name[name])
     pids = server.wait_for_hosts(2)
+    server.get_process()
 
     child = json.loads(server.get("/fork")[1])
 
