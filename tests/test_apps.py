@@ -2,13 +2,10 @@
 
 import threading
 
-import pytest
 from django.apps import apps
 from django.core import checks
 
 from hosting.checks import check_hosting
-from hosting.process import web
-from hosting.process.autostart import Decision
 from hosting.process.current import current_host
 
 
@@ -24,14 +21,3 @@ def test_under_test_nothing_is_hosted() -> None:
 
     assert current_host() is None
     assert threading.enumerate() == before
-
-
-@pytest.mark.parametrize("hosts", [True, False])
-def test_it_does_what_the_gate_decides(monkeypatch: pytest.MonkeyPatch, hosts: bool) -> None:
-    begun: list[bool] = []
-    monkeypatch.setattr(web, "decide", lambda facts: Decision(hosts, "a rule", "a reason"))
-    monkeypatch.setattr(web.WebHosting, "begin", lambda self, *, impatient: begun.append(impatient))
-
-    web.start_if_serving()
-
-    assert begun == [True] * hosts

@@ -31,12 +31,21 @@ def _extend(uwsgi: Any, callback: Callable[[], object]) -> None:
     try:
         # It puts a hook of its own in this place, with a chain of functions, whenever it is loaded.
         from uwsgidecorators import postfork_chain
-    except Exception:  # it is not there, or does without a master
-        uwsgi.post_fork_hook = lambda: (theirs and theirs(), callback())
+    except Exception:  # it is not there, or refuses to be without a master
+        _chain(uwsgi, theirs, callback)
         return
     if theirs not in (None, uwsgi.post_fork_hook):
         postfork_chain.append(theirs)
     postfork_chain.append(callback)
+
+
+def _chain(uwsgi: Any, theirs: Callable[[], object] | None, callback: Callable[[], object]) -> None:
+    def hook() -> None:
+        if theirs is not None:
+            theirs()
+        callback()
+
+    uwsgi.post_fork_hook = hook
 
 
 def _forked(callback: Callable[[], object]) -> None:

@@ -104,7 +104,7 @@ def test_a_connection_falls_silent(
         fleet.wait_for_results()
 
         proxy.speak_again()
-        cut_off.wait_for_line("can renew its claims in 'default' again")
+        cut_off.wait_for_line("can renew its claims in the database 'default' again")
         cut_off.wait_for_line("it is not ours any more", count=jobs)
         other.terminate()
         assert other.wait_exit() == 0, other.output

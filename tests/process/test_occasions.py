@@ -67,6 +67,27 @@ def is_listening() -> bool:
     return found
 
 
+def test_a_process_that_serves_begins_when_the_project_is_loaded(situation: Situation) -> None:
+    situation.facts = SERVING
+
+    gate.at_ready()
+
+    assert len(begun) == 1
+
+
+def test_one_that_does_not_serve_waits_for_what_may_come(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks: list[object] = []
+    monkeypatch.setattr(gate, "call_in_workers", hooks.append)
+
+    gate.at_ready()
+
+    assert begun == []
+    assert is_listening()
+    assert hooks == [gate.in_forked_process]
+
+
 def test_the_first_request_of_a_server_begins_the_host_and_is_the_last_that_asks(
     situation: Situation,
 ) -> None:
