@@ -5,6 +5,6 @@ import threading
 
 
 def write_fact(name: str, event: str) -> None:
-    """One line in one write, so that lines of several processes do not mix."""
+    """One line in one write, also if another process is in the middle of a line of its own."""
     thread = threading.current_thread().name.replace(" ", "_")
-    os.write(1, f"fact {name} {event} pid={os.getpid()} thread={thread}\n".encode())
+    os.write(1, f"\nfact {name} {event} pid={os.getpid()} thread={thread}\n".encode())

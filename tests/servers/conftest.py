@@ -52,4 +52,4 @@ def start(project_databases: Databases, tmp_path: Path) -> Iterator[Start]:
 
         yield started
     for server in servers:
-        assert server.tracebacks() == [], server.process.output
+        assert server.may_fail or server.tracebacks() == [], server.process.output
