@@ -26,7 +26,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     names = list(SERVERS) if arguments.server == "all" else [arguments.server]
     databases = _DATABASES if arguments.database == "both" else (arguments.database,)
-    options = Options(arguments.rounds, arguments.seconds)
+    options = Options(arguments.rounds, arguments.seconds, arguments.rest)
     with server.servers(with_redis=False) as running:
         results = Results(versions(running.host, "", _PACKAGES), asdict(options))
         for database in databases:
@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--rounds", type=int, default=9, help="default: %(default)s")
     add("--seconds", type=float, default=4, help="of load in a cell, default: %(default)s")
+    add("--rest", type=float, default=20, help="seconds without load, default: %(default)s")
     add("--server", choices=[*SERVERS, "all"], default="all", help="default: %(default)s")
     add("--database", choices=[*_DATABASES, "both"], default="both", help="default: %(default)s")
     add("--save", type=Path, metavar="JSON", help="write the numbers of every round to this file")

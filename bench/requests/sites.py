@@ -58,6 +58,10 @@ class Site:
                 return self._numbers(command)
         return self._numbers(command)
 
+    def cpu_seconds(self) -> float:
+        """The processor time that the server's processes have taken so far."""
+        return self.process.usage().cpu
+
     @contextmanager
     def feed(self) -> Iterator[None]:
         """Keep jobs waiting, of which the first is executed by now; at the end none is left."""

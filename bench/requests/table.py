@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 
 from bench.percentiles import CERTAIN, median_interval
+from bench.requests.run import AT_REST
 from bench.requests.sites import State
 from bench.results import Results, key
 from bench.table import Row, aligned
@@ -12,11 +13,22 @@ from bench.table import Row, aligned
 #: Of the throughput with the host off, what an idle host is to leave.
 GOAL = 0.99
 
-HEADER = ("host", "requests/s", "p50 ms", "p99 ms", "against off", "from", "to", "jobs/s")
+HEADER = (
+    "host",
+    "requests/s",
+    "p50 ms",
+    "p99 ms",
+    "against off",
+    "from",
+    "to",
+    "jobs/s",
+    "at rest",
+)
 
 _NOTES = """Rounds: {rounds}, of {seconds:g} s for each row. Connections: {connections}.
 Medians of the rounds. Against off: the requests/s by those with the host off in the same round, and
-from where to where their median lies with 95 % certainty, if there were six rounds at least."""
+from where to where their median lies with 95 % certainty, if there were six rounds at least. At
+rest: the share of a core that the server takes without load, in percent, in {at_rest:g} s."""
 
 
 def render(results: Results) -> str:
@@ -48,6 +60,7 @@ def _row(results: Results, state: State, name: str, ratios: list[float]) -> Row:
         *(f"{value:.3f}" for value in against_off),
         *("-" for _ in range(3 - len(against_off))),
         _median(results, name, "jobs_per_second", ",.0f") if state is State.BUSY else "-",
+        _median(results, f"{name}/rest", AT_REST, ".2f"),
     )
 
 
