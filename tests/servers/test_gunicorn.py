@@ -57,6 +57,15 @@ def test_a_child_that_a_request_forks_hosts_nothing_and_ends(name: str, start: S
     assert child["pid"] not in {fact.pid for fact in server.facts()}
 
 
+@pytest.mark.parametrize(("debug", "status"), [("true", 200), ("false", 404)])
+def test_the_sample_has_its_style_in_development(debug: str, status: int, start: Start) -> None:
+    services = declare("Recorder")  # and the project's own URLs
+    server = start(by_name["gunicorn, sync"], declared=services, env={"DEBUG": debug})
+    server.wait(lambda: server.get("/")[0] == 200)
+
+    assert server.get("/static/messages_app/page.css")[0] == status
+
+
 def test_its_own_hook_is_called_as_well_in_a_preloaded_worker(start: Start) -> None:
     server = start(
         by_name["gunicorn, sync, --preload"], "--config", "python:tests.projects.gunicorn_conf"
