@@ -77,8 +77,8 @@ def test_rolling_restarts_lose_no_job_and_leave_nothing_behind(name: str, start:
 
     for restart in range(1, RESTARTS + 1):
         server.process.send(1)  # SIGHUP
-        server.process.wait_for_line("^fact Recorder execute", count=2 + 2 * restart)
-        server.process.wait_for_line("^fact Recorder close", count=2 * restart)
+        server.process.wait_for_line("^fact Recorder execute pid=", count=2 + 2 * restart)
+        server.process.wait_for_line("^fact Recorder close pid=", count=2 * restart)
         sessions += count_sessions(server)
         server.wait(lambda: not zombies(server.process.pid))
     load.end()
