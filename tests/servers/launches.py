@@ -158,17 +158,19 @@ def mod_wsgi() -> Launch:
     )
 
 
+RUNSERVER = Launch(
+    "runserver",
+    "django",
+    ("manage.py", "runserver", "127.0.0.1:{port}"),
+    serving=1,
+    killed=MISSED,
+    drains=False,
+    reload=TOUCH,
+    watches=r"watched_\w+\.py first seen",
+)
+
 LAUNCHES = (
-    Launch(
-        "runserver",
-        "django",
-        ("manage.py", "runserver", "127.0.0.1:{port}"),
-        serving=1,
-        killed=MISSED,
-        drains=False,
-        reload=TOUCH,
-        watches=r"watched_\w+\.py first seen",
-    ),
+    RUNSERVER,
     Launch(
         "runserver --noreload",
         "django",
@@ -179,15 +181,10 @@ LAUNCHES = (
         drains=False,
         exit_codes=(-15,),
     ),
-    Launch(
-        "daphne's runserver",
-        "daphne",
-        ("manage.py", "runserver", "127.0.0.1:{port}"),
-        serving=1,
-        killed=MISSED,
-        drains=False,
-        reload=TOUCH,
-        watches=r"watched_\w+\.py first seen",
+    replace(
+        RUNSERVER,
+        name="daphne's runserver",
+        distribution="daphne",
         env={"FIRST_APPS": "daphne"},
     ),
     gunicorn("sync"),

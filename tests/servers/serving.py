@@ -57,9 +57,9 @@ class Serving:
             env=self.env,
         )
 
-    def hosts(self, event: str = "Recorder execute") -> list[int]:
-        """The processes in which the service has come so far, in that order."""
-        found = [fact.pid for fact in self.facts() if f"{fact.service} {fact.event}" == event]
+    def hosts(self) -> list[int]:
+        """The processes in which the service has begun, in that order."""
+        found = [fact.pid for fact in self.facts() if fact[:2] == ("Recorder", "execute")]
         return list(dict.fromkeys(found))
 
     def wait_for_hosts(self, count: int) -> list[int]:
@@ -127,10 +127,6 @@ class Serving:
             assert self.process.is_running, f"{self.process} ended:\n{output}"
             pause.wait(0.05)
         return given
-
-    def wait_for_event(self, pid: int, event: str) -> None:
-        """Wait for something to happen to the service in one process."""
-        self.wait(lambda: event in self.events(pid))
 
 
 class Background:

@@ -97,9 +97,7 @@ def pool(launch: Launch) -> dict[str, str]:
 
 def states(server: Serving, service: str) -> dict[int, str]:
     """The state of a service in each process of the fleet, as `hosted_services` has it."""
-    listed = server.project.run(
-        "hosted_services", "--format", "json", env={**server.env, "MORE_APPS": ""}
-    )
+    listed = server.project.run("hosted_services", "--format", "json", env=server.env)
     [found] = [each for each in json.loads(listed.output)["services"] if each["name"] == service]
     return {copy["pid"]: copy["state"] for copy in found["running"]}
 

@@ -1,4 +1,4 @@
-# ruff: noqa: F403
+# ruff: noqa: F403  (settings are those of the bench's project, and more)
 """The settings of the bench's project, with a page, and a service beside the worker."""
 
 from __future__ import annotations
