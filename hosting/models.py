@@ -1,4 +1,4 @@
-"""The tables: jobs of the durable queue and their results, and the processes that host services.
+"""The tables: jobs of the durable queue, their results, processes that host services, and leases.
 
 `Job` holds what waits or runs and stays small; a job that ended moves to `JobResult`, in the
 statement that settles it. Rows of both are written by `hosting.queues.stores` only, which state
@@ -171,9 +171,27 @@ class HostProcess(models.Model):
     alive_until = models.DateTimeField(null=True, blank=True)
     # Whether a worker of it sleeps and wants to be told of new jobs.
     is_listening = models.BooleanField(default=False)
+    # Whether a service of it waits for a lease; processes of an earlier version do not write it.
+    is_standing_by = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         verbose_name_plural = "host processes"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.host_name}:{self.pid}"
+
+
+class Lease(models.Model):
+    """A name that one process of the fleet holds at a time; see `hosting.leadership`.
+
+    The row stays when nobody holds it, so that its token never shrinks.
+    """
+
+    name = models.CharField(primary_key=True, max_length=64)  # the NAME of the service
+    token = models.BigIntegerField(default=0)  # grows each time that somebody gets it
+    holder = models.CharField(max_length=80, default="", blank=True)  # "": nobody
+    held_since = models.DateTimeField(null=True, blank=True)
+    held_until = models.DateTimeField(null=True, blank=True)  # unless it is renewed
+
+    def __str__(self) -> str:
+        return self.name
