@@ -3,6 +3,7 @@
 cancellation, schedules, backoff   values
 services, scope, lifetime, conf    what a project declares and writes
 supervision, host, stopping        what starts, watches over and stops it
+leadership                         leases, and services of which one copy runs in the fleet
 background                         the in-memory queue and its service
 queues                             the durable queue: stores, backend, worker
 builder, fleet                     putting a host together; seeing the other processes
@@ -16,6 +17,7 @@ from hosting.cancellation import CancellationToken
 from hosting.exceptions import (
     ConfigurationError,
     HostingError,
+    LeaseLost,
     OperationCancelled,
     QueueFull,
     ServiceStartError,
@@ -37,6 +39,7 @@ from hosting.scope import Scope, scope
 from hosting.services import (
     BackgroundService,
     HostedService,
+    Lease,
     ScopedService,
     ServiceState,
     TimedService,
@@ -54,6 +57,8 @@ __all__ = [
     "HostLifetime",
     "HostedService",
     "HostingError",
+    "Lease",
+    "LeaseLost",
     "OperationCancelled",
     "QueueFull",
     "QueuedHostedService",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 
 from hosting.conf import WORKER, Declaration, HostingSettings, ServiceEntry, load
 from hosting.conf.problems import allowed_names
 from hosting.exceptions import ConfigurationError
 from hosting.fleet import FleetReporter
 from hosting.host import Host
+from hosting.leadership.election import Election
+from hosting.leadership.singleton import SingletonService
 from hosting.services import HostedService
 from hosting.supervision import Policy, SupervisedService
 
@@ -28,12 +31,17 @@ def build_host(
     declaration = load()
     entries = choose(declaration, kind, only, exclude)
     # Names with a colon are the host's own: no entry may have one.
-    reporter = FleetReporter(kind, lambda: host.services()[1:])
+    own: dict[str, HostedService] = {
+        "hosting:fleet": FleetReporter(kind, lambda: host.services()[1:])
+    }
+    election = Election(declaration.settings.lease_timeout)
+    if any(entry.singleton for entry in entries):
+        own["hosting:leases"] = election
     host = Host(
         [
-            SupervisedService(reporter, "hosting:fleet"),
-            *(_supervised(entry, declaration.settings) for entry in entries),
-            *(SupervisedService(service, name) for name, service in (extra or {}).items()),
+            *_all_supervised(own),
+            *(_supervised(entry, declaration.settings, election) for entry in entries),
+            *_all_supervised(extra or {}),
         ],
         declaration.settings,
         kind=kind,
@@ -57,14 +65,23 @@ def choose(
     ]
 
 
-def _supervised(entry: ServiceEntry, settings: HostingSettings) -> SupervisedService:
+def _all_supervised(services: Mapping[str, HostedService]) -> Iterator[SupervisedService]:
+    return (SupervisedService(service, name) for name, service in services.items())
+
+
+def _supervised(
+    entry: ServiceEntry, settings: HostingSettings, election: Election
+) -> SupervisedService:
     policy = Policy(
         restart=entry.restart,
         stop_timeout=entry.stop_timeout,
         max_restarts=settings.max_restarts,
         restart_period=settings.restart_period,
     )
-    return SupervisedService(_construct(entry), entry.name, policy)
+    make = partial(_construct, entry)
+    if entry.singleton:
+        return SingletonService(make, entry.name, policy, election, settings)
+    return SupervisedService(make(), entry.name, policy)
 
 
 def _construct(entry: ServiceEntry) -> HostedService:

@@ -37,6 +37,10 @@ class ServiceStopError(HostingError):
         self.service = service
 
 
+class LeaseLost(HostingError):
+    """Another process may hold the lease of the service now, so what was to be written was not."""
+
+
 class ConfigurationError(ImproperlyConfigured, HostingError):
     """The settings of `hosting` are wrong; the message lists every problem found."""
 

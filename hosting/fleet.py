@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import random
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -23,9 +25,9 @@ from django.utils.dateparse import parse_datetime
 from hosting.cancellation import CancellationToken
 from hosting.ids import process_name
 from hosting.queues.stores import store_for
-from hosting.queues.stores.clock import ago
+from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.scope import Scope
-from hosting.services import BackgroundService, ServiceStatus
+from hosting.services import BackgroundService, ServiceState, ServiceStatus
 from hosting.signals import service_state_changed
 from hosting.version import VERSION
 
@@ -37,8 +39,11 @@ BEAT = 10.0
 #: Seconds after which a row that was not renewed no longer counts.
 STALE_AFTER = timedelta(seconds=30)
 
-#: Seconds after which such a row is deleted by any other process.
-FORGOTTEN_AFTER = timedelta(minutes=5)
+#: After which its process is given up for dead, and the row deleted by any other.
+DEAD_AFTER = timedelta(seconds=60)
+
+#: Seconds between two looks for such rows, of which chance adds up to as many again.
+LOOK = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class FleetReporter(BackgroundService):
         self._statuses = statuses
         self._id = process_name()
         self._trouble = False
+        self._look_at = 0.0
         self._wake_up = CancellationToken()
 
     def start(self, cancel: CancellationToken) -> None:
@@ -85,6 +91,9 @@ class FleetReporter(BackgroundService):
         while not stopping.is_cancelled:
             self._wake_up = CancellationToken(stopping)
             self._guarded(self._renew)
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + LOOK * (1 + random.random())
+                self._guarded(self._remove_dead)
             self._wake_up.wait(BEAT)
         self._guarded(self._delete)
 
@@ -104,8 +113,13 @@ class FleetReporter(BackgroundService):
             self._trouble = True
 
     def _renew(self) -> None:
-        statuses = f"[{', '.join(map(_as_json, self._statuses()))}]"
-        told = {"kind": self._kind, "services": statuses, "seen_at": Now()}
+        statuses = self._statuses()
+        told = {
+            "kind": self._kind,
+            "services": f"[{', '.join(map(_as_json, statuses))}]",
+            "is_standing_by": any(each.state is ServiceState.STANDBY for each in statuses),
+            "seen_at": Now(),
+        }
         if _rows().filter(pk=self._id).update(**told):
             return
         row = _rows().model(
@@ -119,14 +133,21 @@ class FleetReporter(BackgroundService):
         # A worker of this process may write the row at the same moment, to keep its claims.
         _rows().bulk_create([row], ignore_conflicts=True)
         _rows().filter(pk=self._id).update(**told)
-        _rows().filter(seen_at__lt=ago(FORGOTTEN_AFTER)).delete()
+
+    def _remove_dead(self) -> None:
+        """Delete the rows of the dead; whoever deletes one, tells of it."""
+        holds = models.Q(alive_until__gt=DatabaseNow())  # claims of jobs, for longer than usual
+        dead = _rows().filter(seen_at__lt=ago(DEAD_AFTER)).exclude(holds)
+        for row in dead:
+            if dead.filter(pk=row.pk).delete()[0]:
+                logger.warning("%s has died, or is cut off: it was last seen %s", row, row.seen_at)
 
     def _delete(self) -> None:
         # While a worker of this process has jobs in hand, its row keeps them its own.
         job = apps.get_model("hosting", "Job")._base_manager
         held = job.filter(claimed_by=self._id, state="running")
         if not _rows().filter(~models.Exists(held), pk=self._id).delete()[0]:
-            _rows().filter(pk=self._id).update(services="[]")
+            _rows().filter(pk=self._id).update(services="[]", is_standing_by=False)
 
 
 def _rows() -> models.Manager[Any]:

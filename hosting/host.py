@@ -30,13 +30,11 @@ from hosting.loop import EventLoopThread
 from hosting.services import ServiceStatus
 from hosting.signals import host_started, host_stopped
 from hosting.starting import Start
-from hosting.stopping import Stop
+from hosting.stopping import NOT_CLEAN, Stop
 from hosting.supervision import SupervisedService
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
-
-NOT_CLEAN = "Services did not stop cleanly"
 
 
 class Host:

@@ -24,6 +24,7 @@ class ListedService:
     run_in: tuple[str, ...]
     restart: str
     stop_timeout: float | None
+    singleton: bool
     enabled: bool
     options: Mapping[str, Any]
     running: tuple[Mapping[str, Any], ...] | None  # None: the database could not be asked
@@ -31,6 +32,8 @@ class ListedService:
     def as_row(self) -> tuple[str, ...]:
         """The cells of the text table."""
         run_in = ", ".join(self.run_in) if self.enabled else "switched off"
+        if self.singleton and self.enabled:
+            run_in += " (one)"
         return (self.name, self.service, run_in, self.restart, self._now())
 
     def _now(self) -> str:
@@ -108,6 +111,7 @@ def _listed(entry: ServiceEntry, running: list[fleet.FleetService] | None) -> Li
         run_in=tuple(sorted(entry.run_in)),
         restart=entry.restart,
         stop_timeout=entry.stop_timeout,
+        singleton=entry.singleton,
         enabled=entry.enabled,
         options=entry.options,
         running=copies,

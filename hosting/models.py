@@ -178,7 +178,7 @@ class HostProcess(models.Model):
         verbose_name_plural = "host processes"
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.host_name}:{self.pid}"
+        return f"{self.kind or 'process'} {self.pid} on {self.host_name}"
 
 
 class Lease(models.Model):

@@ -19,6 +19,9 @@ from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
 
+#: Says what a group of errors is of that were met while services stopped.
+NOT_CLEAN = "Services did not stop cleanly"
+
 
 class Stop:
     """One stop of a host: a budget of `timeout` seconds for all, and the errors met on the way."""

@@ -26,6 +26,7 @@ from hosting.exceptions import HostStateError
 from hosting.lifetime import HostLifetime
 from hosting.loop import CoroutineCall, EventLoopThread
 from hosting.services import BackgroundService, HostedService, ServiceState, ServiceStatus
+from hosting.services.lease import Lease, Unleased
 from hosting.signals import service_state_changed
 from hosting.threads import ServiceThread
 
@@ -47,8 +48,13 @@ class SupervisedService:
     """A service in a host: calls its methods where they belong, and keeps it running."""
 
     def __init__(
-        self, service: HostedService, name: str = "", policy: Policy | None = None
+        self,
+        service: HostedService,
+        name: str = "",
+        policy: Policy | None = None,
+        lease: Lease | None = None,
     ) -> None:
+        self.lease = lease or Unleased()
         self.service = service
         self.name = name or type(service).__name__
         self.policy = policy or Policy()
@@ -139,10 +145,14 @@ class SupervisedService:
                 self._ready = False
             elif not self.service.reports_ready:
                 self._ready = True  # else as it has reported itself, perhaps from its `start`
+        self.announce(old, new, error)
+        return True
+
+    def announce(self, old: ServiceState, new: ServiceState, error: BaseException | None) -> None:
+        """Tell those who listen of a new state."""
         service_state_changed.send_robust(
             type(self.service), service=self.name, old=old, new=new, error=error
         )
-        return True
 
     def ready(self) -> None:
         """Note that the service, which is starting or running, does its work from now on."""

@@ -38,6 +38,7 @@ def test_every_page_is_there() -> None:
         "README",
         "CHANGELOG",
         "architecture",
+        "leases",
         "lifecycle",
         "performance",
         "promises",

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from hosting import fleet
 from hosting.cancellation import CancellationToken
-from hosting.fleet import FORGOTTEN_AFTER, STALE_AFTER, FleetReporter, FleetService
+from hosting.fleet import DEAD_AFTER, STALE_AFTER, FleetReporter, FleetService
 from hosting.host import Host
 from hosting.ids import uuid7
 from hosting.models import HostProcess
@@ -129,13 +129,31 @@ def test_a_process_that_was_not_seen_for_a_while_does_not_count() -> None:
     assert [service.name for service in fleet.services()] == ["old"]
 
 
-def test_a_process_that_died_long_ago_is_forgotten(journal: Journal) -> None:
-    gone = a_row(seen_at=timezone.now() - FORGOTTEN_AFTER - timedelta(minutes=1))
-    stale = a_row(seen_at=timezone.now() - STALE_AFTER - timedelta(minutes=1))
-    with reporting_host(a_service("a", journal)):
-        until_shown("a", "running")
+def test_the_dead_are_told_of_once_and_removed(
+    journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = a_row(seen_at=timezone.now() - DEAD_AFTER - timedelta(seconds=5), pid=4711)
+    stale = a_row(seen_at=timezone.now() - STALE_AFTER - timedelta(seconds=5))
+    with reporting_host(a_service("a", journal)), reporting_host(a_service("b", journal)):
         until(lambda: not HostProcess.objects.filter(pk=gone.pk).exists())
         assert HostProcess.objects.filter(pk=stale.pk).exists()
+    told = [record.getMessage() for record in caplog.records if "has died" in record.message]
+    assert len(told) == 1
+    assert told[0].startswith("web 4711 on elsewhere has died, or is cut off: it was last seen ")
+
+
+def test_who_still_has_claims_of_jobs_is_not_removed(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hosting.fleet.BEAT", 0.001)
+    monkeypatch.setattr("hosting.fleet.LOOK", 0.0)
+    now = timezone.now()
+    patient = a_row(seen_at=now - timedelta(hours=1), alive_until=now + timedelta(hours=1))
+    with reporting_host(a_service("a", journal)):
+        for _ in range(2):  # each is deleted by a look of its own
+            gone = a_row(seen_at=now - timedelta(hours=1), alive_until=now - timedelta(seconds=1))
+            until(lambda gone=gone: not HostProcess.objects.filter(pk=gone.pk).exists())
+    assert HostProcess.objects.filter(pk=patient.pk).exists()
 
 
 def test_a_row_that_somebody_deleted_comes_back(

@@ -30,6 +30,7 @@ class ServiceEntry:
     run_in: frozenset[str] = frozenset({WEB, WORKER})
     restart: str = ON_FAILURE
     stop_timeout: float | None = None  # seconds; None: what is left of SHUTDOWN_TIMEOUT
+    singleton: bool = False  # one copy in the whole fleet
     enabled: bool = True
 
 
@@ -39,13 +40,6 @@ class SwitchedOff:
 
     name: str
     where: str
-
-
-def no_singleton(value: Any) -> bool:
-    """SINGLETON must be False as long as there are no leases to hold one."""
-    if values.boolean(value):
-        raise ValueError("allowed: False; one copy in the whole fleet needs leases, not built yet")
-    return False
 
 
 def name(value: Any) -> str:
@@ -73,7 +67,7 @@ KEYS: Mapping[str, tuple[str, str, values.Judge]] = {
         "stop_timeout",
         values.or_none(values.positive_seconds),
     ),
-    "SINGLETON": ("hosting.E013", "", no_singleton),
+    "SINGLETON": ("hosting.E013", "singleton", values.boolean),
     "ENABLED": ("hosting.E014", "enabled", values.boolean),
 }
 
@@ -93,7 +87,7 @@ class EntryJudge:
             return None
         self._where = f"{self._where}{self._label()}"
         self._judge_unknown_keys()
-        found = {field: value for field, value in self._judge_values() if field}
+        found = dict(self._judge_values())
         if self._is_switch():
             return SwitchedOff(found["name"], self._where) if self._sound else None
         service_class = self._judge_class()

@@ -32,6 +32,7 @@ class HostingSettings:
     stop_concurrently: bool = False
     max_restarts: int = 5
     restart_period: float = 60.0
+    lease_timeout: float = 15.0
 
 
 KEYS: Mapping[str, values.Judge] = {
@@ -42,6 +43,7 @@ KEYS: Mapping[str, values.Judge] = {
     "STOP_CONCURRENTLY": values.boolean,
     "MAX_RESTARTS": values.count,
     "RESTART_PERIOD": values.positive_seconds,
+    "LEASE_TIMEOUT": values.seconds_from(1),
 }
 
 

@@ -20,9 +20,7 @@ def boolean(value: Any) -> bool:
 
 def seconds(value: Any) -> float:
     """A finite number of seconds, 0 or more."""
-    if not _is_number(value) or not 0 <= value <= sys.float_info.max:
-        raise ValueError("allowed: a finite number of seconds, 0 or more")
-    return float(value)
+    return float(seconds_from(0)(value))
 
 
 def positive_seconds(value: Any) -> float:
@@ -30,6 +28,17 @@ def positive_seconds(value: Any) -> float:
     if not _is_number(value) or not 0 < value <= sys.float_info.max:
         raise ValueError("allowed: a finite number of seconds, more than 0")
     return float(value)
+
+
+def seconds_from(least: float) -> Judge:
+    """A finite number of seconds, so many or more."""
+
+    def judged(value: Any) -> float:
+        if not _is_number(value) or not least <= value <= sys.float_info.max:
+            raise ValueError(f"allowed: a finite number of seconds, {least:g} or more")
+        return float(value)
+
+    return judged
 
 
 def count(value: Any) -> int:

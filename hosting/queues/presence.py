@@ -9,7 +9,6 @@ before it asked, so its own time is over first: it begins no job that others may
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -18,6 +17,7 @@ from django.db import Error, connections
 
 from hosting import forks
 from hosting.cancellation import CancellationToken
+from hosting.clock import elapsed
 from hosting.ids import process_name
 from hosting.queues.stores.base import Store
 from hosting.scope import Scope
@@ -30,12 +30,6 @@ RENEWALS = 6
 
 #: The share of that time that is left unused, as clocks may differ in rate.
 MARGIN = 0.1
-
-
-def elapsed() -> float:
-    """Seconds of a clock that goes on while the machine sleeps, where there is one."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Presence:

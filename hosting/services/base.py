@@ -16,12 +16,14 @@ from typing import Any, ClassVar, Protocol
 
 from hosting.cancellation import CancellationToken
 from hosting.lifetime import HostLifetime
+from hosting.services.lease import Lease, Unleased
 
 
 class Runtime(Protocol):
     """What a host lends to a service that it runs."""
 
     lifetime: HostLifetime
+    lease: Lease
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call the function here, or run the coroutine function on the event loop."""
@@ -35,6 +37,7 @@ class Unhosted:
 
     def __init__(self) -> None:
         self.lifetime = HostLifetime()
+        self.lease: Lease = Unleased()
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         result = function(*args)
@@ -93,6 +96,11 @@ class HostedService:
     def lifetime(self) -> HostLifetime:
         """The milestones of the host that runs this service, and the way to stop it."""
         return self._runtime.lifetime
+
+    @property
+    def lease(self) -> Lease:
+        """The lease under which this service runs; one that is always held, if it needs none."""
+        return self._runtime.lease
 
     @property
     def _runtime(self) -> Runtime:

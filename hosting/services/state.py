@@ -14,6 +14,7 @@ class ServiceState(StrEnum):
 
     CREATED = "created"
     STARTING = "starting"
+    STANDBY = "standby"  # another process of the fleet has its lease
     RUNNING = "running"
     RESTARTING = "restarting"  # crashed, waiting to be run again
     COMPLETED = "completed"  # `execute` returned: a normal end
@@ -34,10 +35,19 @@ class ServiceState(StrEnum):
 _MOVES: Mapping[ServiceState, frozenset[ServiceState]] = {
     ServiceState.CREATED: frozenset({ServiceState.STARTING, ServiceState.STOPPING}),
     ServiceState.STARTING: frozenset(
-        {ServiceState.RUNNING, ServiceState.FAILED, ServiceState.STOPPING}
+        {
+            ServiceState.STANDBY,
+            ServiceState.RUNNING,
+            ServiceState.FAILED,
+            ServiceState.STOPPING,
+        }
+    ),
+    ServiceState.STANDBY: frozenset(
+        {ServiceState.STARTING, ServiceState.FAILED, ServiceState.STOPPING}
     ),
     ServiceState.RUNNING: frozenset(
         {
+            ServiceState.STANDBY,
             ServiceState.RESTARTING,
             ServiceState.COMPLETED,
             ServiceState.FAILED,
@@ -45,9 +55,14 @@ _MOVES: Mapping[ServiceState, frozenset[ServiceState]] = {
         }
     ),
     ServiceState.RESTARTING: frozenset(
-        {ServiceState.RUNNING, ServiceState.FAILED, ServiceState.STOPPING}
+        {
+            ServiceState.STANDBY,
+            ServiceState.RUNNING,
+            ServiceState.FAILED,
+            ServiceState.STOPPING,
+        }
     ),
-    ServiceState.COMPLETED: frozenset({ServiceState.STOPPING}),
+    ServiceState.COMPLETED: frozenset({ServiceState.STANDBY, ServiceState.STOPPING}),
     ServiceState.FAILED: frozenset({ServiceState.STOPPING}),
     ServiceState.STOPPING: frozenset({ServiceState.STOPPED, ServiceState.FAILED}),
     ServiceState.STOPPED: frozenset(),

@@ -177,10 +177,7 @@ BAD = [
         "STOP_TIMEOUT infinite", ["STOP_TIMEOUT is inf"], "hosting.E012", STOP_TIMEOUT=float("inf")
     ),
     alpha("STOP_TIMEOUT huge", ["STOP_TIMEOUT is 1000"], "hosting.E012", STOP_TIMEOUT=HUGE),
-    alpha("SINGLETON", ["SINGLETON is True", "leases"], "hosting.E013", SINGLETON=True),
-    alpha(
-        "SINGLETON str", ["SINGLETON is 'yes'", "True or False"], "hosting.E013", SINGLETON="yes"
-    ),
+    alpha("SINGLETON", ["SINGLETON is 'yes'", "True or False"], "hosting.E013", SINGLETON="yes"),
     alpha("ENABLED", ["ENABLED is 'no'", "True or False"], "hosting.E014", ENABLED="no"),
     alpha("ENABLED 0", ["ENABLED is 0"], "hosting.E014", ENABLED=0),
     # Names among each other
@@ -341,6 +338,12 @@ BAD = [
         ["RESTART_PERIOD is 0", "more than 0"],
         "hosting.E022",
         {"RESTART_PERIOD": 0},
+    ),
+    hosting(
+        "LEASE_TIMEOUT",
+        ["LEASE_TIMEOUT is 0.5", "1 or more"],
+        "hosting.E022",
+        {"LEASE_TIMEOUT": 0.5},
     ),
 ]
 

@@ -52,6 +52,7 @@ def test_the_defaults_of_hosting(declare: Declare) -> None:
     assert not found.start_concurrently
     assert not found.stop_concurrently
     assert (found.max_restarts, found.restart_period) == (5, 60.0)
+    assert found.lease_timeout == 15.0
 
 
 def test_every_key_of_an_entry(declare: Declare) -> None:
@@ -64,7 +65,7 @@ def test_every_key_of_an_entry(declare: Declare) -> None:
                 "RUN_IN": ["worker"],
                 "RESTART": "always",
                 "STOP_TIMEOUT": 3,
-                "SINGLETON": False,
+                "SINGLETON": True,
                 "ENABLED": True,
             }
         ]
@@ -75,6 +76,7 @@ def test_every_key_of_an_entry(declare: Declare) -> None:
     assert entry.run_in == {"worker"}
     assert entry.restart == "always"
     assert entry.stop_timeout == 3.0
+    assert entry.singleton
 
 
 def test_every_key_of_hosting(declare: Declare) -> None:
@@ -86,6 +88,7 @@ def test_every_key_of_hosting(declare: Declare) -> None:
         "STOP_CONCURRENTLY": True,
         "MAX_RESTARTS": 0,
         "RESTART_PERIOD": 0.5,
+        "LEASE_TIMEOUT": 1,
     }
     assert given.keys() == KEYS.keys()
     declare(hosting=given)

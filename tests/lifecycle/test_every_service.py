@@ -18,6 +18,7 @@ import messages_app
 from hosting.background import BackgroundTaskQueue, QueuedHostedService
 from hosting.cancellation import CancellationToken
 from hosting.fleet import FleetReporter
+from hosting.leadership.election import Election
 from hosting.process.console import Console
 from hosting.queues import TaskWorker
 from hosting.scope import Scope
@@ -82,6 +83,7 @@ MAKERS: dict[type[HostedService], list[Callable[[], HostedService]]] = {
     ],
     TaskWorker: [TaskWorker, lambda: TaskWorker(concurrency=3)],
     FleetReporter: [lambda: FleetReporter("worker", lambda: [])],
+    Election: [lambda: Election(15)],
     Console: [Console],
     sample.TimedHostedService: [sample.TimedHostedService],
     sample.ScopedHostedService: [sample.ScopedHostedService],

@@ -121,6 +121,7 @@ def test_json_has_every_service_and_the_decision() -> None:
         "run_in": ["web", "worker"],
         "restart": "on-failure",
         "stop_timeout": None,
+        "singleton": False,
         "enabled": True,
         "options": {"stop_seconds": 2},
         "running": [],

@@ -10,10 +10,11 @@ from hosting.services import ServiceState
 
 LEGAL = {
     "created": {"starting", "stopping"},
-    "starting": {"running", "failed", "stopping"},
-    "running": {"restarting", "completed", "failed", "stopping"},
-    "restarting": {"running", "failed", "stopping"},
-    "completed": {"stopping"},
+    "starting": {"standby", "running", "failed", "stopping"},
+    "standby": {"starting", "failed", "stopping"},
+    "running": {"standby", "restarting", "completed", "failed", "stopping"},
+    "restarting": {"standby", "running", "failed", "stopping"},
+    "completed": {"standby", "stopping"},
     "failed": {"stopping"},
     "stopping": {"stopped", "failed"},
     "stopped": set(),

@@ -1,0 +1,205 @@
+"""A service of which one copy runs in the fleet: here, while this process holds its lease.
+
+To the host it is a service as any other, which has started as soon as it stands by. Its life goes
+in terms: each time that this process gets the lease, a new instance of the service goes through the
+whole lifecycle, from `starting` to `close`. A term ends when the lease is lost or the host stops;
+the lease is given back once it has ended.
+
+A service that does not end in its time when its lease is lost would be a second copy. That is a
+failure for good: a worker stops because of it, which ends the service by force.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from hosting.cancellation import CancellationToken
+from hosting.conf import HostingSettings
+from hosting.deadlines import GRACE
+from hosting.exceptions import HostStateError, OperationCancelled
+from hosting.leadership.election import Election
+from hosting.leadership.lease import HeldLease
+from hosting.services import HostedService, ServiceState, ServiceStatus
+from hosting.starting import Start
+from hosting.stopping import NOT_CLEAN, Stop
+from hosting.supervision import Policy, SupervisedService
+from hosting.threads import ServiceThread
+
+logger = logging.getLogger(__name__)
+
+
+class SingletonService(SupervisedService):
+    """A service in a host that runs while `election` holds the lease of its name.
+
+    `make` gives a new instance for each term; it is called once here, and may raise.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], HostedService],
+        name: str,
+        policy: Policy,
+        election: Election,
+        settings: HostingSettings,
+    ) -> None:
+        super().__init__(make(), name, policy)
+        self._make = make
+        self._election = election
+        self._settings = settings
+        self._term: _Term | None = None
+        self._had_terms = False
+        self._stop_deadline: CancellationToken | None = None
+        self._told_to_stop = CancellationToken()
+
+    # What the host asks for
+
+    def begin(self, method: str, *args: CancellationToken) -> ServiceThread:
+        """Hear of a phase of the host; the phases of a term are its own."""
+        if method == "close" and not self._had_terms:
+            return super().begin(method, *args)
+        return ServiceThread(f"hosting:{self.name}:{method}", lambda: self._hear(method, *args))
+
+    def begin_execution(self) -> None:
+        """Stand by, and run terms on a thread."""
+        if not self.move(ServiceState.STANDBY):
+            raise HostStateError(f"Service {self.name!r} is {self.state}, it cannot stand by.")
+        self._execution = ServiceThread(f"hosting:{self.name}:lease", self._run_terms)
+
+    def status(self) -> ServiceStatus:
+        told, term = super().status(), self._term
+        if term is None:
+            return replace(told, facts={})
+        now = term.status()
+        return replace(
+            told,
+            ready=now.ready,
+            restarts=told.restarts + now.restarts,
+            facts={**now.facts, "lease_token": term.lease.token},
+        )
+
+    def _hear(self, method: str, *args: CancellationToken) -> None:
+        if method == "stop":
+            [self._stop_deadline] = args
+            self._told_to_stop.cancel()
+
+    # Terms
+
+    def _run_terms(self) -> None:
+        while (lease := self._election.acquire(self.name, self.stopping)) is not None:
+            try:
+                pause = None if self.stopping.is_cancelled else self._run_term(lease)
+            finally:
+                self._election.release(lease)
+            if pause is None:
+                return
+            self.stopping.wait(pause)
+
+    def _run_term(self, lease: HeldLease) -> float | None:
+        """Run the service under this lease; seconds until the next term, or None if there is none.
+
+        Raises what went wrong while it stopped, if it was the host that stops.
+        """
+        logger.info(
+            "Service %r has its lease, token %d",
+            self.name,
+            lease.token,
+            extra={"service": self.name},
+        )
+        error: Exception | None = None
+        term = self._term = _Term(self._next_service(), self, lease)
+        with lease.lost.register(term.stopping.cancel):
+            try:
+                self._begin_term(term)
+                CancellationToken(self.stopping, lease.lost, term.failed).wait()
+            except OperationCancelled:
+                pass
+            except Exception as failure:
+                error = failure
+            errors = self._end_term(term)
+        self._restarts += term.status().restarts
+        self._term = None
+        if self.stopping.is_cancelled and errors:
+            raise ExceptionGroup(NOT_CLEAN, errors)
+        return self._judge_term(term, error)
+
+    def _next_service(self) -> HostedService:
+        if self._had_terms:
+            self.service = self._make()
+        self._had_terms = True
+        return self.service
+
+    def _begin_term(self, term: _Term) -> None:
+        term.attach(self.lifetime, self._loop, lambda _: term.failed.cancel())
+        is_moot = CancellationToken(self.stopping, term.lease.lost)
+        Start(self._settings.startup_timeout, False, is_moot).run([term])
+        term.begin_execution()
+
+    def _end_term(self, term: _Term) -> list[Exception]:
+        started = [term] if term.has_started else []
+        return Stop(self._time_to_stop(), False).run(started, [term])
+
+    def _time_to_stop(self) -> float:
+        """Seconds that a term has to end, so that the host's own patience is not over before."""
+        timeout = self._settings.shutdown_timeout
+        if not self.stopping.is_cancelled:
+            return timeout
+        self._told_to_stop.wait(timeout)  # the host may cancel `stopping` before it calls `stop`
+        left = self._stop_deadline.remaining if self._stop_deadline else None
+        return timeout if left is None else max(left / 2, left - 2 * GRACE)
+
+    def _judge_term(self, term: _Term, error: Exception | None) -> float | None:
+        if term.is_left_behind:
+            self.move(ServiceState.FAILED)
+            logger.critical(
+                "Service %r has not ended though its lease is lost",
+                self.name,
+                extra={"service": self.name},
+            )
+            self._failed(self)
+            return None
+        if term.failed.is_cancelled:
+            self._failed(self)
+            return None
+        return 0.0 if error is None else self._judge_failed_start(error)
+
+    def _judge_failed_start(self, error: Exception) -> float | None:
+        failures = self._intensity.record(time.monotonic())
+        if not self._may_restart(failures):
+            self._give_up(error, failures)
+            return None
+        pause = self.policy.backoff.delay(failures)
+        logger.error("%s It stands by again in %.2f s", error, pause, extra={"service": self.name})
+        return pause
+
+    def follow(self, old: ServiceState, new: ServiceState, error: BaseException | None) -> None:
+        """Take on the state of the term, whose end is not the end of this service."""
+        has_failed_to_start = (old, new) == (ServiceState.STARTING, ServiceState.FAILED)
+        if new is ServiceState.STOPPING or has_failed_to_start:
+            self.move(ServiceState.STANDBY, error)
+        elif old is not ServiceState.STOPPING:
+            self.move(new, error)
+
+
+class _Term(SupervisedService):
+    """A service for as long as a lease is held."""
+
+    lease: HeldLease
+
+    def __init__(
+        self, service: HostedService, singleton: SingletonService, lease: HeldLease
+    ) -> None:
+        super().__init__(service, singleton.name, singleton.policy, lease)
+        self.failed = CancellationToken()
+        self._singleton = singleton
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether its `execute` goes on, though it was told to end."""
+        execution = self.execution
+        return execution is not None and not execution.finished.is_cancelled
+
+    def announce(self, old: ServiceState, new: ServiceState, error: BaseException | None) -> None:
+        self._singleton.follow(old, new, error)

@@ -1,0 +1,51 @@
+"""What a service knows of the lease under which it runs (see `hosting.leadership`)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from typing import Any
+
+from django.db import transaction
+
+from hosting.cancellation import CancellationToken
+
+
+class Lease(ABC):
+    """The right to be the one copy of a service in the fleet, for as long as it is renewed."""
+
+    #: Grows each time that a process gets this lease; 0 without a lease. Whatever is written
+    #: elsewhere with it can be refused there once a greater one was seen (a fencing token).
+    token: int
+
+    #: Cancelled when the lease is lost, or given back.
+    lost: CancellationToken
+
+    @property
+    @abstractmethod
+    def is_held(self) -> bool:
+        """Whether no other process may have the lease at this moment."""
+
+    @abstractmethod
+    def fenced(self) -> AbstractContextManager[Any]:
+        """A transaction in the database of the leases that commits only if the lease is held then.
+
+        Leaving it raises `LeaseLost`, and nothing is written, once another process has the lease;
+        entering it does so if it is known by then.
+        """
+
+
+class Unleased(Lease):
+    """The lease of a service that needs none: always held."""
+
+    token = 0
+
+    def __init__(self) -> None:
+        self.lost = CancellationToken()
+
+    @property
+    def is_held(self) -> bool:
+        return True
+
+    def fenced(self) -> AbstractContextManager[Any]:
+        return transaction.atomic()

@@ -1,0 +1,168 @@
+"""The rows of leases: one holder at a time, and a token that only grows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from hosting.exceptions import LeaseLost
+from hosting.leadership.table import LeaseTable
+from hosting.models import HostProcess, Lease, Limit
+from hosting.queues.stores.clock import DatabaseNow, ago
+from tests.leadership.conftest import give_back, outlive, row, take_away
+from tests.queues.conftest import in_threads
+
+__all__ = ["in_threads"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def one(transactional_db: None) -> LeaseTable:
+    return LeaseTable("one")
+
+
+@pytest.fixture
+def two(one: LeaseTable) -> LeaseTable:
+    """Another process; the lease "a" is there, and free."""
+    one.look(["a"])
+    return LeaseTable("two")
+
+
+def test_a_look_makes_the_rows_that_are_missing(one: LeaseTable) -> None:
+    rows, standing_by = one.look(["a", "b"])
+    assert [(row.name, row.holder, row.left) for row in rows] == [("a", "", 0), ("b", "", 0)]
+    assert standing_by == 0
+    assert Lease.objects.count() == 2
+    assert sorted(row.name for row in one.look(["a", "b"])[0]) == ["a", "b"]
+
+
+def test_a_lease_has_one_holder_until_it_is_out_of_date(one: LeaseTable, two: LeaseTable) -> None:
+    assert one.acquire("a", 60) == 1
+    assert two.acquire("a", 60) is None
+    [seen] = two.look(["a"])[0]
+    assert seen.holder == "one"
+    assert 50 < seen.left <= 60
+
+    outlive()
+    assert two.look(["a"])[0][0].left == 0
+    assert two.acquire("a", 60) == 2
+    assert one.acquire("a", 60) is None
+
+
+def test_what_is_given_back_is_free_at_once_and_its_token_goes_on(
+    one: LeaseTable, two: LeaseTable
+) -> None:
+    assert one.acquire("a", 60) == 1
+    one.release("a", 1)
+    assert two.look(["a"])[0][0].left == 0
+    assert two.acquire("a", 60) == 2
+
+
+def test_what_was_got_without_knowing_can_be_got_again(one: LeaseTable, two: LeaseTable) -> None:
+    """The answer to the first was lost, for example."""
+    one.acquire("a", 60)
+    assert one.acquire("a", 60) == 2
+
+
+def test_a_renewal_counts_from_now(one: LeaseTable, two: LeaseTable) -> None:
+    token = one.acquire("a", 5)
+    assert token
+    assert not one.renew({"a": token}, 60)
+    assert two.look(["a"])[0][0].left > 50
+
+
+def test_who_has_lost_a_lease_can_neither_renew_nor_release_it(
+    one: LeaseTable, two: LeaseTable
+) -> None:
+    token = one.acquire("a", 60)
+    other = one.acquire("b", 60)
+    assert token
+    assert other is None  # nobody has looked for it, so there is no such lease
+    one.look(["b"])
+    other = one.acquire("b", 60)
+    assert other
+    outlive()
+    assert two.acquire("a", 60)
+
+    assert set(one.renew({"a": token, "b": other}, 60)) == {"a"}
+    one.release("a", token)
+    assert (row("a").holder, row("b").holder) == ("two", "one")
+
+
+def test_one_of_many_gets_it(two: LeaseTable, in_threads: Callable[..., list[Any]]) -> None:
+    for number in range(1, 6):
+        tables = [LeaseTable(f"process {each}") for each in range(8)]
+        tokens = in_threads(*(lambda table=table: table.acquire("a", 60) for table in tables))
+        assert sorted(tokens, key=str) == [number, *([None] * 7)]
+        give_back()
+
+
+def test_those_that_stand_by_are_counted(one: LeaseTable, two: LeaseTable) -> None:
+    for number, (is_standing_by, age) in enumerate([(True, 0), (True, 20), (True, 40), (False, 0)]):
+        HostProcess.objects.create(
+            id=str(number),
+            pid=1,
+            host_name="x",
+            kind="web",
+            is_standing_by=is_standing_by,
+            started_at=DatabaseNow(),
+            seen_at=ago(timedelta(seconds=age)),
+        )
+    assert one.look(["a"])[1] == 2
+
+
+def write_fenced(table: LeaseTable, token: int, meanwhile: Callable[[], object]) -> None:
+    """Write a row under the lease, and have something happen before that commits."""
+    with table.fenced("a", token):
+        Limit.objects.create(key="written")
+        meanwhile()
+
+
+class TestFenced:
+    """Writes that are accepted only from the holder."""
+
+    def test_who_has_the_lease_can_write(self, one: LeaseTable, two: LeaseTable) -> None:
+        token = one.acquire("a", 60)
+        assert token
+        with one.fenced("a", token):
+            Limit.objects.create(key="written")
+        assert Limit.objects.count() == 1
+
+    def test_who_has_lost_it_before_does_not_begin(self, one: LeaseTable, two: LeaseTable) -> None:
+        token = one.acquire("a", 60)
+        assert token
+        take_away()
+        with pytest.raises(LeaseLost, match="'a'"), one.fenced("a", token):
+            pytest.fail("it has begun")
+
+    @pytest.mark.skipif(
+        connection.vendor == "sqlite", reason="nobody else can write during a transaction"
+    )
+    def test_who_loses_it_meanwhile_does_not_commit(
+        self, one: LeaseTable, two: LeaseTable, in_threads: Callable[..., list[Any]]
+    ) -> None:
+        token = one.acquire("a", 60)
+        assert token
+        with pytest.raises(LeaseLost):
+            write_fenced(one, token, lambda: in_threads(take_away))
+        assert Limit.objects.count() == 0
+
+    def test_nor_within_a_transaction_of_its_own(self, one: LeaseTable, two: LeaseTable) -> None:
+        token = one.acquire("a", 60)
+        assert token
+        with pytest.raises(LeaseLost), transaction.atomic():
+            write_fenced(one, token, take_away)
+        assert Limit.objects.count() == 0
+        assert row().token == 1  # the other's turn was part of it
+
+    def test_an_error_of_its_own_passes_through(self, one: LeaseTable, two: LeaseTable) -> None:
+        token = one.acquire("a", 60)
+        assert token
+        with pytest.raises(ZeroDivisionError):
+            write_fenced(one, token, lambda: 1 // 0)
+        assert Limit.objects.count() == 0
