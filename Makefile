@@ -85,6 +85,7 @@ test-faults: $(VENV)/.installed-dev ## Kill workers, cut connections, break data
 
 soak: export FAULTS_JOBS = 60000
 soak: export FAULTS_KILLS = 30
+soak: export FAULTS_LEASE_KILLS = 50
 soak: export SERVERS_RESTARTS = 200
 soak: test-faults $(VENV)/.installed-servers ## The same with many more jobs, faults and restarts, which takes a while
 	@exec $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest tests/servers/test_rolling_restarts.py -q --capture=no

@@ -285,7 +285,7 @@ class Project:
     def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The rows of an SQL ``statement`` (``%s`` marks a parameter), committed at once."""
         if self.database_url.startswith("sqlite:"):
-            with closing(sqlite3.connect(_sqlite_path(self.database_url), timeout=20)) as database:
+            with closing(sqlite3.connect(sqlite_path(self.database_url), timeout=20)) as database:
                 rows = database.execute(statement.replace("%s", "?"), parameters).fetchall()
                 database.commit()
                 return rows
@@ -414,5 +414,5 @@ def _sqlite_url(path: Path) -> str:
     return "sqlite:///" + quote(str(path))
 
 
-def _sqlite_path(url: str) -> str:
+def sqlite_path(url: str) -> str:
     return str(environ.Env.db_url_config(url)["NAME"])

@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,6 +33,18 @@ SQLITE_LOG = """
         attempt integer, at text DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')
     )
 """
+POSTGRESQL_LEASES = """
+    CREATE TABLE faults_leases (
+        seq bigserial PRIMARY KEY, token bigint, pid integer,
+        at timestamptz DEFAULT clock_timestamp()
+    )
+"""
+SQLITE_LEASES = """
+    CREATE TABLE faults_leases (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, token bigint, pid integer,
+        at text DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')
+    )
+"""
 #: What a database says that is away for a moment.
 AWAY = (psycopg.OperationalError, sqlite3.OperationalError)
 
@@ -54,7 +66,10 @@ class Account:
 
 
 class Fleet:
-    """The workers of a project: `hosting` is its HOSTING, `options` those of its task backend."""
+    """The workers of a project: `hosting` is its HOSTING, `options` those of its task backend.
+
+    `services` are entries of HOSTED_SERVICES beside the worker.
+    """
 
     def __init__(
         self,
@@ -62,6 +77,7 @@ class Fleet:
         *,
         concurrency: int = 4,
         keeps_connections: bool = False,
+        services: Sequence[object] = (),
         hosting: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
@@ -76,12 +92,17 @@ class Fleet:
             "OPTIONS": {"DEAD_AFTER": DEAD_AFTER, **options},
         }
         self._environment = declare(
-            worker, settings={"TASKS": {"default": backend}, "HOSTING": dict(hosting or {})}
+            worker,
+            *services,
+            settings={"TASKS": {"default": backend}, "HOSTING": dict(hosting or {})},
         )
         if keeps_connections:
             self._environment["DATABASE_URL"] = f"{project.database_url}?conn_max_age=60"
         is_sqlite = project.database_url.startswith("sqlite:")
-        project.rows(SQLITE_LOG if is_sqlite else POSTGRESQL_LOG)
+        for table in (
+            (SQLITE_LOG, SQLITE_LEASES) if is_sqlite else (POSTGRESQL_LOG, POSTGRESQL_LEASES)
+        ):
+            project.rows(table)
 
     # Processes
 
