@@ -116,6 +116,16 @@ for _database in (POSTGRESQL, SQLITE):
         ("idle, MB", "rss_mb", 70),
     ):
         GOALS.append(Goal(_title, _database, "idle", _number, _limit, at_most=True))
+    GOALS.append(
+        Goal(
+            "idle fleet of 20 with a lease, statements/s",
+            _database,
+            "idle_fleet",
+            "statements_per_second",
+            20,
+            at_most=True,
+        )
+    )
 
 
 def judged(results: Results) -> Iterator[tuple[Goal, Spread | None]]:

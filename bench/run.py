@@ -104,7 +104,7 @@ def _perform(trial: Trial, options: Options, servers: Servers) -> Mapping[str, A
     with servers.place(trial.database) as place:
         environment = {**os.environ, **place.environment()}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
-        if trial.measure == "idle":
+        if trial.measure in ("idle", "idle_fleet"):
             environment[SWITCH] = "1"
         return _answer([*command, json.dumps(sizes)], environment, options)
 

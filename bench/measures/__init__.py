@@ -1,6 +1,6 @@
 """What is measured: each takes an `Order` and returns numbers by name, which says their unit."""
 
-from bench.measures import backlog, drain, enqueue, idle, latency, memory, profile
+from bench.measures import backlog, drain, enqueue, fleet, idle, latency, memory, profile
 
 MEASURES = {
     "drain": drain.one_process,
@@ -14,6 +14,7 @@ MEASURES = {
     "backlog_large": backlog.large,
     "snapshot": backlog.under_a_snapshot,
     "idle": idle.idle,
+    "idle_fleet": fleet.idle_fleet,
     "memory": memory.memory,
     "profile": profile.profile,
 }

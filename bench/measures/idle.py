@@ -25,7 +25,7 @@ STARTUP = 60
 
 def idle(order: Order) -> Numbers:
     order.subject.enqueue_one(work.NOOP)
-    statements = _statements(order)
+    statements = statements_of(order)
     with running(order.subject.command(), order.place.path("log")) as [worker]:
         wait_until(lambda: work.tally.started, "a job starts", STARTUP)
         pause(REST)
@@ -42,7 +42,7 @@ def idle(order: Order) -> Numbers:
     return numbers
 
 
-def _statements(order: Order) -> Callable[[], int]:
+def statements_of(order: Order) -> Callable[[], int]:
     """A function that says how many statements there were so far."""
     if order.place.database != POSTGRESQL:
         path = order.place.path("statements")

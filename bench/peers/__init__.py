@@ -20,6 +20,7 @@ _ALL = (
     "backlog_large",
     "snapshot",
     "idle",
+    "idle_fleet",
     "memory",
     "profile",
 )

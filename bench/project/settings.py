@@ -6,6 +6,7 @@ measured.
 
 from __future__ import annotations
 
+import json
 import os
 
 import django
@@ -27,7 +28,12 @@ if BACKEND.startswith("django_tasks_db."):
     INSTALLED_APPS.append("django_tasks_db")
 
 TASKS = {"default": {"BACKEND": BACKEND}}
-HOSTED_SERVICES = ["hosting.TaskWorker"] if BACKEND.startswith("hosting.") else []
+
+#: The variable that names other services than the worker, as JSON.
+SERVICES = "BENCH_SERVICES"
+
+_WORKER = ["hosting.TaskWorker"] if BACKEND.startswith("hosting.") else []
+HOSTED_SERVICES = json.loads(os.environ.get(SERVICES, "null")) or _WORKER
 HOSTING = {"AUTOSTART": False}
 
 LOGGING = {

@@ -209,6 +209,23 @@ def test_who_cannot_renew_in_time_stops_before_another_may_begin(
     host.stop()
 
 
+def test_the_token_of_execute_is_cancelled_before_anything_else_is_asked_of_the_service(
+    fleet: Fleet, journal: Journal
+) -> None:
+    release = CancellationToken()
+
+    def work(token: CancellationToken) -> None:
+        token.wait()
+        journal.note("a.ended")
+
+    acts = {"execute": Does(work), "stopping": Deaf(release)}
+    fleet.started(lease_timeout=1, shutdown_timeout=3 * PATIENCE, **acts)
+    journal.wait_for("a.execute")
+    take_away()
+    journal.wait_for("a.ended")
+    release.cancel()
+
+
 def test_a_hurried_stop_ends_the_term_too(fleet: Fleet, journal: Journal) -> None:
     release = CancellationToken()
     host = fleet.started(shutdown_timeout=0.4, execute=Deaf(release))
