@@ -145,7 +145,7 @@ def test_one_that_never_had_the_lease_is_closed_once(fleet: Fleet, journal: Jour
 
 
 def test_the_service_knows_its_lease(fleet: Fleet, journal: Journal) -> None:
-    fleet.started(lease_timeout=1)
+    fleet.started(lease_timeout=5)
     journal.wait_for("a.execute")
     lease = fleet.made[0].lease
     assert (lease.token, lease.is_held) == (1, True)
@@ -170,7 +170,7 @@ def test_a_service_that_needs_no_lease_has_one_that_is_always_held(journal: Jour
 def test_who_loses_the_lease_stops_and_runs_anew_when_it_is_free(
     fleet: Fleet, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = fleet.started(lease_timeout=1)
+    host = fleet.started(lease_timeout=5)
     journal.wait_for("a.execute")
     take_away()
     journal.wait_for("a.close")
@@ -198,7 +198,7 @@ def test_who_cannot_renew_in_time_stops_before_another_may_begin(
         left.extend((until - now).total_seconds() for until, now in rows)
         connection.close()
 
-    host = fleet.started(lease_timeout=2, execute=Does(work))
+    host = fleet.started(lease_timeout=5, execute=Does(work))
     journal.wait_for("a.execute")
     with transaction.atomic():
         Lease.objects.update(token=F("token"))  # and nobody else can write the row
@@ -219,7 +219,7 @@ def test_the_token_of_execute_is_cancelled_before_anything_else_is_asked_of_the_
         journal.note("a.ended")
 
     acts = {"execute": Does(work), "stopping": Deaf(release)}
-    fleet.started(lease_timeout=1, shutdown_timeout=3 * PATIENCE, **acts)
+    fleet.started(lease_timeout=5, shutdown_timeout=3 * PATIENCE, **acts)
     journal.wait_for("a.execute")
     take_away()
     journal.wait_for("a.ended")
@@ -241,7 +241,7 @@ def test_who_does_not_end_without_its_lease_fails_for_good(
     fleet: Fleet, journal: Journal, caplog: pytest.LogCaptureFixture
 ) -> None:
     release = CancellationToken()
-    host = fleet.started(lease_timeout=1, shutdown_timeout=0.1, execute=Deaf(release))
+    host = fleet.started(lease_timeout=5, shutdown_timeout=0.1, execute=Deaf(release))
     journal.wait_for("a.execute")
     take_away()
     host.lifetime.stop_requested.wait(PATIENCE)
@@ -317,7 +317,7 @@ def test_the_states_are_announced_in_order(fleet: Fleet, journal: Journal) -> No
 
     service_state_changed.connect(hear)
     try:
-        host = fleet.started(lease_timeout=1)
+        host = fleet.started(lease_timeout=5)
         journal.wait_for("a.execute")
         take_away()
         journal.wait_for("a.close")

@@ -14,6 +14,7 @@ from hosting.queues.stores.base import Store
 STORES = {
     "postgresql": "hosting.queues.stores.postgresql.PostgreSQLStore",
     "sqlite": "hosting.queues.stores.sqlite.SQLiteStore",
+    "mysql": "hosting.queues.stores.mysql.MySQLStore",
 }
 ANY_VENDOR = "hosting.queues.stores.orm.GenericStore"
 

@@ -179,7 +179,9 @@ def at_once(function: Callable[[], Any]) -> Callable[[], Any]:
 
     def call() -> Any:
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '2s'")
+            is_mysql = connection.vendor == "mysql"
+            wait = "innodb_lock_wait_timeout = 2" if is_mysql else "lock_timeout = '2s'"
+            cursor.execute(f"SET {wait}")
         return function()
 
     return call
