@@ -13,7 +13,7 @@ from types import FrameType
 from django.utils import autoreload
 
 from hosting.host import Host
-from hosting.process import reloading
+from hosting.process import exits, reloading
 from hosting.process.current import set_current_host
 from hosting.process.logs import ensure_logging
 from hosting.process.stop_signals import StopSignals
@@ -37,16 +37,19 @@ def _spare_the_collector() -> None:
 
 
 def exit_code(host: Host) -> int:
-    """Run the host: 0 if everything stopped cleanly because it was asked to, else 1."""
+    """Run the host; gives the code that tells how it ended (see `exits`)."""
     try:
         host.run()
     except Exception as error:
         logger.error("The worker has failed: %s", error)
-        return 1
+        return exits.FAILED
     if host.lifetime.failure:
         logger.error("The worker has stopped because %s", host.lifetime.failure)
-        return 1
-    return 0
+        return exits.FAILED
+    if host.lifetime.recycling:
+        logger.info("The worker has stopped to be replaced: %s", host.lifetime.recycling)
+        return exits.RECYCLE
+    return exits.CLEAN
 
 
 def is_reloader_parent() -> bool:
