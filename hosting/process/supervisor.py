@@ -74,8 +74,7 @@ class Supervisor:
         """Start a process for every slot, and tend them until all are over."""
         with self._bell, StopSignals(self.stop, self._signals()), self._killing():
             self.tend()
-            pids = ", ".join(str(slot.child.pid) for slot in self._slots if slot.child)
-            logger.info("Supervising %d worker processes: %s", len(self._slots), pids)
+            self._tell()
             while not all(slot.state is State.OVER for slot in self._slots):
                 self._wait()
                 self.tend()
@@ -102,8 +101,13 @@ class Supervisor:
             slot.tend(now)
         self._give_up_if_hopeless()
         self._stop_if_asked(now)
-        if self._to_replace and not self._is_stopping:
+        if not self._is_stopping:
             self._replace_next(now)
+
+    def _tell(self) -> None:
+        pids = [str(slot.child.pid) for slot in self._slots if slot.child]
+        what = "process" if len(self._slots) == 1 else "processes"
+        logger.info("Supervising %d worker %s: %s", len(self._slots), what, ", ".join(pids))
 
     def _give_up_if_hopeless(self) -> None:
         for slot in self._slots:
@@ -133,7 +137,7 @@ class Supervisor:
             slot.ask(now)
 
     def _replace_next(self, now: float) -> None:
-        if not any(slot.state in _IN_BETWEEN for slot in self._slots):
+        while self._to_replace and not any(slot.state in _IN_BETWEEN for slot in self._slots):
             self._to_replace.popleft().ask(now, replace=True)
 
     def _wait(self) -> None:

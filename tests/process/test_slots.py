@@ -266,6 +266,15 @@ class TestARollingRestart:
         supervising.tend()
         assert [slot.state for slot in slots] == [State.OVER, State.ASKED, State.UP]
 
+    def test_passes_over_who_ends_for_good_meanwhile(
+        self, supervising: Supervisor, workers: Workers, slots: list[Slot]
+    ) -> None:
+        supervising.restart()
+        supervising.tend()
+        workers.of[2].code = 0
+        self.replace(supervising, workers, 1)
+        assert [slot.state for slot in slots] == [State.UP, State.OVER, State.ASKED]
+
     def test_ends_with_a_stop(
         self, supervising: Supervisor, workers: Workers, slots: list[Slot]
     ) -> None:
