@@ -19,6 +19,7 @@ from hosting.background import BackgroundTaskQueue, QueuedHostedService
 from hosting.cancellation import CancellationToken
 from hosting.fleet import FleetReporter
 from hosting.process.console import Console
+from hosting.process.recycling import Limits, Recycling
 from hosting.queues import TaskWorker
 from hosting.scope import Scope
 from hosting.services import BackgroundService, HostedService, ScopedService, TimedService
@@ -83,6 +84,7 @@ MAKERS: dict[type[HostedService], list[Callable[[], HostedService]]] = {
     TaskWorker: [TaskWorker, lambda: TaskWorker(concurrency=3)],
     FleetReporter: [lambda: FleetReporter("worker", lambda: [])],
     Console: [Console],
+    Recycling: [lambda: Recycling(Limits(jobs=1)), lambda: Recycling(Limits(memory=10_000))],
     sample.TimedHostedService: [sample.TimedHostedService],
     sample.ScopedHostedService: [sample.ScopedHostedService],
     sample.MonitorLoop: [sample.MonitorLoop],

@@ -10,6 +10,7 @@ import pytest
 
 from hosting.process import exits
 from tests.faults.fleet import Fleet
+from tests.faults.scale import DEAD_SOON
 from tests.processes import ManagedProcess, Project
 from tests.projects import declare, entry, events, facts, wait_for_fact
 
@@ -126,7 +127,7 @@ def test_workers_that_end_by_themselves_are_the_end(supervise: Supervise) -> Non
 def test_workers_share_jobs_and_none_is_lost_with_one_that_is_killed(
     project: Project, tmp_path: Path
 ) -> None:
-    fleet, gate = Fleet(project, concurrency=1, DEAD_AFTER=1), tmp_path / "gate"
+    fleet, gate = Fleet(project, concurrency=1, DEAD_AFTER=DEAD_SOON), tmp_path / "gate"
     fleet.enqueue("wait_at_gate", 2, str(gate))
     [process] = fleet.start(1, "--processes", "2")
     process.wait_for_line("^at gate . attempt 1", count=2)

@@ -23,7 +23,7 @@ def test_it_ends_what_has_begun_and_gives_back_the_rest(
     ended(add.enqueue(1))
     with transaction.atomic():
         begun, *others = [wait_at.enqueue("here"), *map(add.enqueue, range(3))]
-    until(lambda: service.facts()["running"] == 4)
+    assert gates["here"].entered.wait(20)
 
     service.claim_no_more()
     until(lambda: {stored(each).status for each in others} == {TaskResultStatus.READY})
