@@ -19,6 +19,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from hosting.conf import HostingSettings
 from hosting.exceptions import (
@@ -27,7 +28,7 @@ from hosting.exceptions import (
 )
 from hosting.lifetime import HostLifetime
 from hosting.loop import EventLoopThread
-from hosting.services import ServiceStatus
+from hosting.services import HostedService, ServiceStatus
 from hosting.signals import host_started, host_stopped
 from hosting.starting import Start
 from hosting.stopping import NOT_CLEAN, Stop
@@ -35,6 +36,8 @@ from hosting.supervision import SupervisedService
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=HostedService)
 
 
 class Host:
@@ -125,6 +128,11 @@ class Host:
     def names(self) -> list[str]:
         """The names of the services, in starting order."""
         return [service.name for service in self._services]
+
+    def instances(self, service_class: type[S]) -> list[S]:
+        """Its services of this class, in starting order."""
+        found = (supervised.service for supervised in self._services)
+        return [service for service in found if isinstance(service, service_class)]
 
     def _told_names(self) -> list[str]:
         return [name for name in self.names() if ":" not in name]  # which are the host's own

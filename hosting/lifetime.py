@@ -16,6 +16,7 @@ class HostLifetime:
         self.stopped = CancellationToken()
         self.stop_requested = CancellationToken()
         self.failure: str | None = None
+        self.recycling: str | None = None
         self.ends_on_failure = True
 
     def stop(self) -> None:
@@ -29,5 +30,16 @@ class HostLifetime:
         """
         if self.failure is None:
             self.failure = reason
+        if self.ends_on_failure:
+            self.stop()
+
+    def recycle(self, reason: str) -> None:
+        """Tell why another process should take the place of this one, which has not failed.
+
+        A worker stops because of it, and its exit code asks for the other; a web process goes on
+        serving. Changes nothing once the host was asked to stop.
+        """
+        if self.recycling is None and not self.stop_requested.is_cancelled:
+            self.recycling = reason
         if self.ends_on_failure:
             self.stop()

@@ -10,11 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.management import BaseCommand
 from django.dispatch import Signal
 
 import hosting
 from hosting import Backoff, DatabaseTask, signals
 from hosting.conf import entries, settings
+from hosting.management.commands import runworker
+from hosting.process import children, exits, lifeline
 from hosting.process.autostart import RULES
 from hosting.queues import options
 from hosting.testing.conformance.case import ConformanceCase
@@ -28,6 +31,16 @@ DEFAULTS = settings.HostingSettings()
 HIDDEN = ("func", "_delay")
 IN_THE_DECORATOR = {"priority": 0, "queue_name": "default", "backend": "default", "run_after": None}
 STATEMENTS = [name for name in ConformanceCase.__annotations__ if hasattr(ConformanceCase, name)]
+
+
+def runworker_options() -> list[str]:
+    """The options that the command has beside Django's."""
+    known, of_every_command = (
+        command.create_parser("manage.py", "runworker")._option_string_actions
+        for command in (runworker.Command(), BaseCommand())
+    )
+    return sorted(set(known) - set(of_every_command))
+
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -104,6 +117,23 @@ def test_fields_of_backoffs_are_documented_with_their_defaults(name: str) -> Non
 )
 def test_signals_are_documented(name: str) -> None:
     assert row("signals.md", "Signals of `hosting.signals`", name)
+
+
+@pytest.mark.parametrize("option", runworker_options())
+def test_options_of_runworker_are_documented(option: str) -> None:
+    assert re.search(rf"^\| .*`{option}\b", section("running.md", "runworker"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("code", [exits.CLEAN, exits.FAILED, exits.RECYCLE])
+def test_exit_codes_are_documented(code: int) -> None:
+    table = section("running.md", "Signals and exit codes")
+    assert re.search(rf"^\| {code} \|", table, re.MULTILINE)
+
+
+def test_what_hosting_sets_in_the_environment_is_documented() -> None:
+    assert {children.SLOT, lifeline.LIFELINE} <= set(
+        re.findall(r"`(\w+)`", section("settings.md", "Environment"))
+    )
 
 
 @pytest.mark.parametrize("rule", [rule.name for rule in RULES])

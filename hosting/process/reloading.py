@@ -2,10 +2,7 @@
 
 The autoreloader runs the real program in a child process, and starts another when files change. As
 Django has it, a signal to the parent kills the child with SIGKILL: SIGTERM at once, Ctrl-C after a
-quarter of a second. Here the parent holds a pipe, the lifeline, whose other end the child watches.
-Asked to stop, the parent lets go of it and waits; the child sees the end of the pipe, stops its
-host, and ends. That is not a signal, so it cannot be mistaken for a second Ctrl-C when a terminal
-or a supervisor has signalled the whole group, and a child whose parent was killed notices as well.
+quarter of a second. Here the parent, asked to stop, lets go of the child's lifeline and waits.
 """
 
 from __future__ import annotations
@@ -13,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -21,9 +17,7 @@ from types import FrameType
 from django.utils import autoreload
 
 from hosting.process import shutdown
-
-#: Environment variable with the number of the lifeline's file descriptor.
-LIFELINE = "HOSTING_LIFELINE"
+from hosting.process.lifeline import Lifeline, line_to_parent
 
 #: The exit code by which a child asks to be started again.
 RELOAD = 3
@@ -62,17 +56,8 @@ def follow_parent(stop: Callable[[], object]) -> None:
 
 def when_parent_lets_go(callback: Callable[[], object]) -> None:
     """Call `callback`, on a thread of its own, once the parent has let go of the lifeline."""
-    lifeline = os.environ.pop(LIFELINE, None)
-    if lifeline is None:
-        return
-    end = int(lifeline)
-    os.set_inheritable(end, False)
-
-    def watch() -> None:
-        os.read(end, 1)
-        callback()
-
-    threading.Thread(target=watch, name="hosting:lifeline", daemon=True).start()
+    if line := line_to_parent():
+        line.when_let_go(callback)
 
 
 class _Child:
@@ -80,18 +65,12 @@ class _Child:
 
     def run(self) -> int:
         """Start the child and wait for its end; gives its exit code."""
-        lifeline, self._held = os.pipe()
-        os.set_inheritable(lifeline, True)
-        environment = {
-            **os.environ,
-            autoreload.DJANGO_AUTORELOAD_ENV: "true",
-            LIFELINE: str(lifeline),
-        }
         self._signals: list[int] = []
-        self._process = subprocess.Popen(
-            autoreload.get_child_arguments(), env=environment, close_fds=False
+        self._lifeline = Lifeline()
+        self._process = self._lifeline.start(
+            autoreload.get_child_arguments(),
+            {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"},
         )
-        os.close(lifeline)
         previous = {
             number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)
         }
@@ -100,7 +79,7 @@ class _Child:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-            self._let_go()
+            self._lifeline.let_go()
         return self._exit_code(code)
 
     def _wait(self) -> int:
@@ -115,7 +94,7 @@ class _Child:
             os.write(2, b"hosting: stopping; a second signal ends at once\n")
         else:
             self._process.kill()
-        self._let_go()
+        self._lifeline.let_go()
 
     def _exit_code(self, code: int) -> int:
         """The code for the parent to exit with, or RELOAD."""
@@ -124,8 +103,3 @@ class _Child:
         if code == RELOAD and self._signals:
             return 0  # asked to end while it ended to be started again
         return code if code >= 0 else 128 - code
-
-    def _let_go(self) -> None:
-        held, self._held = self._held, -1
-        if held >= 0:
-            os.close(held)

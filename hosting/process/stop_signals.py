@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -26,17 +26,20 @@ class StopSignals:
     """While its `with` block runs in the main thread, stop signals are this object's.
 
     The first one calls `stop` (on a thread of its own), the next ends the process at once with
-    128 + its number, the shells' convention. What was there before is put back.
+    128 + its number, the shells' convention. `others` are calls, which must not wait, for other
+    signals. What was there before is put back.
     """
 
     #: The object whose the signals are now.
     current: StopSignals | None = None
 
     def __init__(
-        self, stop: Callable[[], object], signals: tuple[signal.Signals, ...] = STOP_SIGNALS
+        self,
+        stop: Callable[[], object],
+        others: Mapping[int, Callable[[], object]] | None = None,
     ) -> None:
         self._stop = stop
-        self._signals = signals
+        self._others = others or {}
 
     def __enter__(self) -> StopSignals:
         arriving, self._pipe = os.pipe()
@@ -46,7 +49,7 @@ class StopSignals:
         ).start()
         self._previous_pipe = signal.set_wakeup_fd(self._pipe, warn_on_full_buffer=False)
         self._previous: dict[int, Any] = {
-            number: signal.signal(number, _do_nothing) for number in self._signals
+            number: signal.signal(number, _do_nothing) for number in (*STOP_SIGNALS, *self._others)
         }
         StopSignals.current = self
         return self
@@ -71,7 +74,9 @@ class StopSignals:
         count = 0
         while received := os.read(arriving, 1):
             number = received[0]
-            if number not in self._signals:
+            if number in self._others:
+                self._others[number]()
+            if number not in STOP_SIGNALS:
                 continue
             count += 1
             if count > 1:

@@ -7,18 +7,50 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import FrameType
 
 from django.utils import autoreload
 
+from hosting.builder import build_host
+from hosting.conf import WORKER
+from hosting.exceptions import ConfigurationError
 from hosting.host import Host
-from hosting.process import reloading
+from hosting.lifetime import HostLifetime
+from hosting.process import exits, reloading
+from hosting.process.console import Console
 from hosting.process.current import set_current_host
+from hosting.process.lifeline import line_to_parent
 from hosting.process.logs import ensure_logging
+from hosting.process.recycling import Limits, Recycling
 from hosting.process.stop_signals import StopSignals
+from hosting.queues.worker import TaskWorker
+from hosting.services import HostedService
 
 logger = logging.getLogger("hosting")
+
+
+def build_worker(
+    only: Collection[str], exclude: Collection[str], limits: Limits, *, interactive: bool
+) -> Host:
+    """The host of a worker; raises `ConfigurationError` for what is wrong; starts nothing."""
+    extra: dict[str, HostedService] = {}
+    if interactive:
+        extra["hosting:console"] = Console()
+    if not limits:
+        return build_host(WORKER, only=only, exclude=exclude, extra=extra)
+    extra["hosting:recycling"] = recycling = Recycling(limits)
+    host = build_host(WORKER, only=only, exclude=exclude, extra=extra)
+    workers = host.instances(TaskWorker)
+    if limits.jobs is not None and not workers:
+        raise ConfigurationError(
+            "--max-jobs counts the jobs of TaskWorkers, and this worker hosts none, allowed: "
+            "with a hosting.TaskWorker."
+        )
+    recycling.watch(workers)
+    recycling.judge()
+    return host
 
 
 def run_worker(host: Host) -> int:
@@ -26,8 +58,22 @@ def run_worker(host: Host) -> int:
     set_current_host(host)
     ensure_logging()
     host.lifetime.started.register(_spare_the_collector)
-    with StopSignals(host.lifetime.stop):
+    with StopSignals(_follow_supervisor(host.lifetime)):
         return exit_code(host)
+
+
+def _follow_supervisor(lifetime: HostLifetime) -> Callable[[], object]:
+    """What a stop signal means, which is not the same in a child of a supervisor.
+
+    That asks by the lifeline. A signal that comes to one child alone, from a person or from what
+    watches over the memory, is to end this process, not to leave the project with one less.
+    """
+    supervisor = line_to_parent()
+    if supervisor is None:
+        return lifetime.stop
+    supervisor.when_let_go(lifetime.stop)
+    lifetime.started.register(supervisor.say_up)
+    return lambda: lifetime.recycle("a signal told it to stop")
 
 
 def _spare_the_collector() -> None:
@@ -37,16 +83,19 @@ def _spare_the_collector() -> None:
 
 
 def exit_code(host: Host) -> int:
-    """Run the host: 0 if everything stopped cleanly because it was asked to, else 1."""
+    """Run the host; gives the code that tells how it ended (see `exits`)."""
     try:
         host.run()
     except Exception as error:
         logger.error("The worker has failed: %s", error)
-        return 1
+        return exits.FAILED
     if host.lifetime.failure:
         logger.error("The worker has stopped because %s", host.lifetime.failure)
-        return 1
-    return 0
+        return exits.FAILED
+    if host.lifetime.recycling:
+        logger.info("The worker has stopped to be replaced: %s", host.lifetime.recycling)
+        return exits.RECYCLE
+    return exits.CLEAN
 
 
 def is_reloader_parent() -> bool:

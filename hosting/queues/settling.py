@@ -42,6 +42,7 @@ class Tally:
 
     executed: int = 0
     failed: int = 0
+    told: Callable[[], object] = lambda: None  # called when some more have been executed
 
 
 class Settler:
@@ -158,6 +159,7 @@ class Settler:
                 self._announce(outcome.cancelled(), hears_success)
             else:
                 self._announce(outcome, hears_success)
+        self._tally.told()
 
     def _surely_refused(self, outcomes: Sequence[Outcome], done: Exchange) -> Collection[Any]:
         if not self._in_doubt:

@@ -11,6 +11,9 @@ of the time there is to finish; then their tokens are cancelled, and those that 
 handed back; a moment later the claims that are left are released too. Such a job runs again
 elsewhere, and what its abandoned thread wants to settle later is refused by the fence. Last, what
 is settled is announced, for as long as there is time.
+
+A shift may be told before that to claim no more, where the end is in no hurry: then it is done when
+all jobs in hand have ended by themselves.
 """
 
 from __future__ import annotations
@@ -63,6 +66,7 @@ class Shift:
         self._order = order
         self._store = duty.backend.store
         self._wake = threading.Event()
+        self.is_done = False  # whether it claims no more and has no job in hand
         self._settler = Settler(duty.service, duty.backend, tally, self._forget)
         self._outage = Outage(self._store.alias, duty.service)
         self._position = Position()
@@ -81,12 +85,17 @@ class Shift:
         with ExitStack() as stack:
             stack.callback(self._settler.close)
             stack.enter_context(stopping.register(self._wake.set))
-            stack.enter_context(self._order.told.register(self._wake.set))
+            stack.callback(self._note_end)
+            for token in (self._order.told, self._order.claims_no_more):
+                stack.enter_context(token.register(self._wake.set))
             self._set_up(stack)
             while not stopping.is_cancelled:
                 self._wake.clear()
                 self._wake.wait(self._round(stopping))
             self._finish()
+
+    def _note_end(self) -> None:
+        self.is_done = True
 
     def _set_up(self, stack: ExitStack) -> None:
         duty, store, backend = self._duty, self._store, self._duty.backend
@@ -144,6 +153,8 @@ class Shift:
         return self._pause()
 
     def _serve(self) -> None:
+        if claims_no_more := self._order.claims_no_more.is_cancelled:
+            self._workshop.empty()
         if self._outage.has_begun:
             self._release_strays()
         limit = self._wanted()
@@ -154,10 +165,13 @@ class Shift:
         if self._settler.pending and self._lookout.is_held_by_head:
             self._settler.exchange(None)  # what has ended does not wait for that
         self._lookout.look()
+        self.is_done = claims_no_more and not self._workshop
 
     def _wanted(self) -> int:
         """How many jobs to claim."""
-        if not self._lookout.has_more or self._settler.is_behind or not self._presence.is_sure:
+        if not self._lookout.has_more or self._order.claims_no_more.is_cancelled:
+            return 0
+        if self._settler.is_behind or not self._presence.is_sure:
             return 0
         return self._workshop.wanted()
 

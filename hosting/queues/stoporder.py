@@ -15,9 +15,13 @@ MOMENT = 0.1
 
 
 class StopOrder:
-    """When a shift has to be over: `told` says when jobs are told to end, `over` when it is."""
+    """When a shift has to be over: `told` says when jobs are told to end, `over` when it is.
+
+    Before that it may be told to claim no more (`claims_no_more`), and to take its time.
+    """
 
     def __init__(self) -> None:
+        self.claims_no_more = CancellationToken()
         self.told = CancellationToken()
         self.over = CancellationToken()
         self._deadline: CancellationToken | None = None

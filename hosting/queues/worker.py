@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 from hosting.cancellation import CancellationToken
@@ -61,7 +61,7 @@ class TaskWorker(BackgroundService):
             poll_interval=self.poll_interval,
             call=self._runtime.call,
             ready=self.ready,
-            recycle=self.lifetime.escalate,
+            recycle=self.lifetime.recycle,
         )
         self._shift = Shift(duty, self._order, self._tally)
         self._shift.work(stopping)
@@ -69,6 +69,29 @@ class TaskWorker(BackgroundService):
     def stop(self, cancel: CancellationToken) -> None:
         """Have the jobs in hand ended, or handed back before `cancel` is cancelled."""
         self._order.give(cancel)
+
+    @property
+    def executed(self) -> int:
+        """How many attempts of jobs were executed so far."""
+        return self._tally.executed
+
+    def when_executed(self, callback: Callable[[], object]) -> None:
+        """Call `callback`, on the worker's own thread, whenever that number has grown.
+
+        It must not wait. A second one takes the place of the first.
+        """
+        self._tally.told = callback
+
+    def claim_no_more(self) -> None:
+        """Begin no further job; those in hand go on, however long they take."""
+        self._order.claims_no_more.cancel()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it claims no more and has no job in hand."""
+        return self._order.claims_no_more.is_cancelled and (
+            self._shift is None or self._shift.is_done
+        )
 
     def facts(self) -> Mapping[str, Any]:
         """Jobs in hand; attempts executed, failed among them; queues (None: the backend's)."""

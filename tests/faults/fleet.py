@@ -106,10 +106,11 @@ class Fleet:
 
     # Processes
 
-    def start(self, count: int = 1, **env: str) -> list[ManagedProcess]:
-        """Start so many workers."""
+    def start(self, count: int = 1, *options: str, **env: str) -> list[ManagedProcess]:
+        """Start so many workers, with these options."""
+        environment = {**self._environment, **env}
         started = [
-            self.project.start("runworker", env={**self._environment, **env}, program=PROGRAM)
+            self.project.start("runworker", *options, env=environment, program=PROGRAM)
             for _ in range(count)
         ]
         self.workers += started

@@ -229,6 +229,30 @@ def test_the_first_failure_is_the_reason(journal: Journal) -> None:
     Runner(host.run).result()
 
 
+def test_a_worker_that_is_to_be_replaced_stops(journal: Journal) -> None:
+    """Lifecycle 8: that is no failure."""
+    host = a_host(a_service("a", journal, execute=Polite()))
+    host.lifetime.started.register(lambda: host.lifetime.recycle("it has grown"))
+    Runner(host.run).result()
+    assert (host.lifetime.recycling, host.lifetime.failure) == ("it has grown", None)
+    assert journal.count("a.close") == 1
+
+
+def test_a_web_process_that_is_to_be_replaced_keeps_serving(journal: Journal) -> None:
+    """Lifecycle 8: its server decides how long it lives."""
+    with a_host(a_service("a", journal, execute=Polite()), stop_on_failure=False) as host:
+        host.lifetime.recycle("it has grown")
+        assert not host.lifetime.stop_requested.is_cancelled
+
+
+def test_a_host_that_was_asked_to_stop_is_not_to_be_replaced(journal: Journal) -> None:
+    """Lifecycle 8: what comes to light while it stops changes nothing of that."""
+    host = a_host(a_service("a", journal, execute=Polite()))
+    host.lifetime.stop()
+    host.lifetime.recycle("it has grown")
+    assert host.lifetime.recycling is None
+
+
 def test_a_service_is_closed_once_however_often_it_ran(journal: Journal) -> None:
     """Lifecycle 8: a restart is of `execute` alone, not of the whole service."""
     service = a_service("a", journal, execute=Then(CRASH, CRASH, Polite()))

@@ -20,6 +20,7 @@ from hosting.cancellation import CancellationToken
 from hosting.fleet import FleetReporter
 from hosting.leadership.election import Election
 from hosting.process.console import Console
+from hosting.process.recycling import Limits, Recycling
 from hosting.queues import TaskWorker
 from hosting.scope import Scope
 from hosting.services import BackgroundService, HostedService, ScopedService, TimedService
@@ -85,6 +86,7 @@ MAKERS: dict[type[HostedService], list[Callable[[], HostedService]]] = {
     FleetReporter: [lambda: FleetReporter("worker", lambda: [])],
     Election: [lambda: Election(15)],
     Console: [Console],
+    Recycling: [lambda: Recycling(Limits(jobs=1)), lambda: Recycling(Limits(memory=10_000))],
     sample.TimedHostedService: [sample.TimedHostedService],
     sample.ScopedHostedService: [sample.ScopedHostedService],
     sample.MonitorLoop: [sample.MonitorLoop],

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from hosting.conf import HostingSettings
 from hosting.host import Host
+from hosting.management.commands import runworker as runworker_command
 from hosting.process import worker
 from tests.processes import PATIENCE, ROOT, Project
 from tests.projects import declare, events
@@ -95,6 +97,97 @@ def test_wrong_settings_are_one_error_that_says_what(
         call_command("runworker", "--no-reload", skip_checks=True)
 
     assert hosted == []
+
+
+@pytest.mark.parametrize("option", ["--processes", "--max-jobs", "--max-memory"])
+@pytest.mark.parametrize("value", ["0", "-1", "2.5", "many", "", "1e3"])
+def test_a_number_that_is_none_is_one_error_that_says_what_is_allowed(
+    hosted: list[list[str]], option: str, value: str
+) -> None:
+    with pytest.raises(CommandError) as caught:
+        call_command("runworker", f"{option}={value}", skip_checks=True)
+
+    allowed = "1 to 256" if option == "--processes" else "1 or more"
+    assert str(caught.value) == f"{option} is {value!r}, allowed: a whole number, {allowed}"
+    assert hosted == []
+
+
+@pytest.mark.parametrize("number", [0, True, 257, 2.5])
+def test_so_is_one_of_a_call(hosted: list[list[str]], number: object) -> None:
+    with pytest.raises(CommandError, match=f"--processes is {number!r}, allowed: "):
+        call_command("runworker", processes=number, skip_checks=True)
+
+
+@pytest.mark.parametrize("other", ["--reload", "--interactive"])
+def test_options_for_one_process_exclude_several(hosted: list[list[str]], other: str) -> None:
+    with pytest.raises(CommandError, match=f"--processes and {other} exclude each other"):
+        call_command("runworker", "--processes=2", other, skip_checks=True)
+
+
+class TestSeveralProcesses:
+    @pytest.fixture
+    def supervised(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[str]]]:
+        """How many children each supervisor was to have, and with which arguments."""
+        ran: list[tuple[int, list[str]]] = []
+
+        def run(count: int, arguments: list[str], settings: HostingSettings) -> int:
+            ran.append((count, arguments))
+            return 7
+
+        monkeypatch.setattr(runworker_command, "supervise", run)
+        return ran
+
+    def supervise(self, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+        """As `manage.py runworker --processes 3`."""
+        arguments = ["runworker", "--processes", "3", *options]
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "manage.py"), *arguments])
+        monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+        call_command(*arguments, skip_checks=True)
+
+    @pytest.mark.parametrize("debug", [True, False])
+    def test_are_supervised_and_not_reloaded(
+        self,
+        hosted: list[list[str]],
+        supervised: list[tuple[int, list[str]]],
+        monkeypatch: pytest.MonkeyPatch,
+        settings: Any,
+        debug: bool,
+    ) -> None:
+        settings.DEBUG = debug
+        with pytest.raises(SystemExit, match="7"):
+            self.supervise(monkeypatch, "--only", "Second")
+
+        [(count, arguments)] = supervised
+        assert count == 3
+        assert arguments[-4:] == ["runworker", "--only", "Second", "--no-reload"]
+        assert hosted == []
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (["--only", "secnd"], "No service named 'secnd' runs in a worker"),
+            (["--max-jobs", "3"], "--max-jobs counts the jobs of TaskWorkers, and this worker"),
+            (["--max-memory", "1"], "--max-memory is 1 MB, and this process takes"),
+        ],
+    )
+    def test_are_not_started_if_something_is_wrong(
+        self,
+        hosted: list[list[str]],
+        supervised: list[tuple[int, list[str]]],
+        monkeypatch: pytest.MonkeyPatch,
+        options: list[str],
+        words: str,
+    ) -> None:
+        with pytest.raises(CommandError, match=words):
+            self.supervise(monkeypatch, *options)
+        assert supervised == []
+
+    def test_are_not_started_from_another_command(
+        self, hosted: list[list[str]], supervised: list[tuple[int, list[str]]]
+    ) -> None:
+        with pytest.raises(CommandError, match="--processes starts the same command line again"):
+            call_command("runworker", processes=2, skip_checks=True)
+        assert supervised == []
 
 
 @pytest.mark.process

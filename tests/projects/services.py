@@ -1,5 +1,6 @@
 """Services that write a line for each of their moments, and misbehave in one way each."""
 
+import os
 import threading
 
 from hosting import BackgroundService, CancellationToken
@@ -84,6 +85,15 @@ class Leaving(Recorder):
 
     def run(self, stopping: CancellationToken) -> None:
         self.lifetime.stop()
+
+
+class DyingInSlot1(Recorder):
+    """Takes its process with it, if that is the first of a supervisor's."""
+
+    def run(self, stopping: CancellationToken) -> None:
+        if os.environ["HOSTING_WORKER_SLOT"] == "1":
+            os._exit(9)
+        super().run(stopping)
 
 
 class Enqueuer(Recorder):

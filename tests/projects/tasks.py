@@ -30,5 +30,13 @@ def never_ends() -> None:
 
 
 @task
+def takes_memory() -> None:
+    kept.append(bytearray(200 * 1024 * 1024))
+
+
+kept: list[bytearray] = []
+
+
+@task
 def writes_a_fact(name: str) -> None:
     write_fact(name, "executed")

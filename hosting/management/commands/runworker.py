@@ -7,39 +7,47 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from hosting.builder import build_host
-from hosting.conf import WORKER
 from hosting.exceptions import ConfigurationError
 from hosting.host import Host
-from hosting.process import reloading, worker
-from hosting.process.console import Console
+from hosting.process import commandline, reloading, worker
+from hosting.process.recycling import Limits
+from hosting.process.supervisor import MOST, supervise
 
 
 class Command(BaseCommand):
     help = "Hosts the project's services in this process until it is told to stop."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        for option, what in (("--only", "these services alone"), ("--exclude", "all but these")):
+            parser.add_argument(
+                option,
+                nargs="+",
+                action="extend",
+                default=[],
+                metavar="NAME",
+                help=f"Host {what}; may be repeated.",
+            )
         parser.add_argument(
-            "--only",
-            nargs="+",
-            action="extend",
-            default=[],
-            metavar="NAME",
-            help="Host these services alone.",
+            "--processes",
+            metavar="N",
+            help="Run N worker processes, start them again when they die, and host nothing here.",
         )
         parser.add_argument(
-            "--exclude",
-            nargs="+",
-            action="extend",
-            default=[],
-            metavar="NAME",
-            help="Host all but these services.",
+            "--max-jobs",
+            metavar="N",
+            help="End, or be replaced, after N executed jobs and up to a tenth more.",
+        )
+        parser.add_argument(
+            "--max-memory",
+            metavar="MB",
+            help="End, or be replaced, once the process takes more memory than this.",
         )
         parser.add_argument(
             "--reload",
             action=BooleanOptionalAction,
             default=None,
-            help="Start again when code changes, stopping gracefully before (default: if DEBUG).",
+            help="Start again when code changes, stopping gracefully before (default: if DEBUG, "
+            "without --interactive and --processes).",
         )
         parser.add_argument(
             "--interactive",
@@ -48,27 +56,58 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        processes = _whole_number("--processes", options["processes"], most=MOST)
+        for other in ("reload", "interactive"):
+            if processes is not None and options[other]:
+                raise CommandError(
+                    f"--processes and --{other} exclude each other: --{other} is for one process."
+                )
         if options["interactive"] and not sys.stdin.isatty():
             raise CommandError("--interactive needs a terminal, and standard input is none.")
         reload = options["reload"]
         if reload is None:
-            reload = settings.DEBUG and not options["interactive"]
-        sys.exit(self._run_reloading(options) if reload else worker.run_worker(_build(options)))
+            reload = settings.DEBUG and not options["interactive"] and processes is None
+        sys.exit(_run(_build(options), processes, reload))
 
-    def _run_reloading(self, options: dict[str, Any]) -> int:
-        host = _build(options)
-        if worker.is_reloader_parent():
-            return reloading.run_children()
-        return worker.run_reloading_worker(host)
+
+def _run(host: Host, processes: int | None, reload: bool) -> int:
+    if processes is not None:
+        return _supervise(host, processes)
+    if not reload:
+        return worker.run_worker(host)
+    if worker.is_reloader_parent():
+        return reloading.run_children()
+    return worker.run_reloading_worker(host)
+
+
+def _supervise(host: Host, processes: int) -> int:
+    """Supervise processes that are to run hosts like this one, which shows that they can."""
+    try:
+        arguments = commandline.child_arguments()
+    except ConfigurationError as error:
+        raise CommandError(str(error)) from error
+    return supervise(processes, arguments, host.settings)
 
 
 def _build(options: dict[str, Any]) -> Host:
+    limits = Limits(
+        jobs=_whole_number("--max-jobs", options["max_jobs"]),
+        memory=_whole_number("--max-memory", options["max_memory"]),
+    )
     try:
-        return build_host(
-            WORKER,
-            only=options["only"],
-            exclude=options["exclude"],
-            extra={"hosting:console": Console()} if options["interactive"] else None,
+        return worker.build_worker(
+            options["only"], options["exclude"], limits, interactive=options["interactive"]
         )
     except ConfigurationError as error:
         raise CommandError(str(error)) from error
+
+
+def _whole_number(option: str, given: object, most: int | None = None) -> int | None:
+    """What was given for an option, as text or by `call_command`; None if nothing was."""
+    if given is None:
+        return None
+    number = int(given) if isinstance(given, int | str) and str(given).isdecimal() else 0
+    if number < 1 or (most is not None and number > most):
+        allowed = "a whole number, 1 or more" if most is None else f"a whole number, 1 to {most}"
+        raise CommandError(f"{option} is {given!r}, allowed: {allowed}")
+    return number

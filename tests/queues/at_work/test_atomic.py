@@ -199,7 +199,7 @@ def test_a_stubborn_job_is_cut_off(worker: Start, monkeypatch: Any) -> None:
     result = ended(atomic_tasks.overrun_stubbornly_in_atomic.enqueue("here"))
 
     assert error_names(result) == ["JobTimedOut"]
-    until(lambda: running.runtime.lifetime.failure)
+    until(lambda: running.runtime.lifetime.recycling)
     ended(atomic_tasks.effect.enqueue("other"))
     before = stored(result)
     gates["here"].opened.set()

@@ -34,7 +34,7 @@ def test_a_cooperative_job_ends_as_timed_out(worker: Start, task: Any) -> None:
     result = ended(task.enqueue())
 
     assert (result.status, error_names(result)) == (TaskResultStatus.FAILED, ["JobTimedOut"])
-    assert running.runtime.lifetime.failure is None
+    assert running.runtime.lifetime.recycling is None
 
 
 def test_another_attempt_has_its_own_time(worker: Start) -> None:
@@ -72,8 +72,9 @@ def test_a_stubborn_job_is_abandoned(worker: Start, heard: Heard, caplog: Any) -
     assert "was abandoned" in result.errors[0].traceback
     # The process goes on for the moment, with another thread, but asks to be replaced.
     assert ended(add.enqueue(1)).return_value == 1
-    assert running.runtime.lifetime.failure is not None
-    assert result.id in running.runtime.lifetime.failure
+    assert running.runtime.lifetime.failure is None
+    assert running.runtime.lifetime.recycling is not None
+    assert result.id in running.runtime.lifetime.recycling
     [record] = [record for record in caplog.records if "is abandoned" in record.message]
     assert (record.levelname, record.job) == ("ERROR", result.id)
     assert "gates[gate].pass_through()" in record.message

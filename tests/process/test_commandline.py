@@ -1,0 +1,62 @@
+"""The command line of a supervisor's children."""
+
+import sys
+
+import pytest
+
+from hosting.exceptions import ConfigurationError
+from hosting.process.commandline import child_arguments
+from tests.processes import ROOT
+
+MANAGE = str(ROOT / "manage.py")
+
+
+def given(monkeypatch: pytest.MonkeyPatch, arguments: str, program: str = MANAGE) -> None:
+    """This process was started by that program with these arguments."""
+    monkeypatch.setattr(sys, "argv", [program, *arguments.split()])
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "of_children"),
+    [
+        ("runworker --processes 4", "runworker"),
+        ("runworker --processes=4", "runworker"),
+        ("runworker --proc 4 --only a b", "runworker --only a b"),
+        ("runworker --only a --pr=4 --max-jobs 3", "runworker --only a --max-jobs 3"),
+        ("runworker --pythonpath p --processes 4 -v 2", "runworker --pythonpath p -v 2"),
+        ("runworker --processes 2 --processes 4", "runworker"),
+        ("of-its-own --processes 4", "of-its-own"),
+    ],
+)
+def test_is_the_same_but_for_the_number_of_processes(
+    monkeypatch: pytest.MonkeyPatch, arguments: str, of_children: str
+) -> None:
+    given(monkeypatch, arguments)
+    made = child_arguments()
+
+    assert made[0] == sys.executable
+    assert made[made.index(MANAGE) + 1 :] == [*of_children.split(), "--no-reload"]
+
+
+def test_keeps_the_options_of_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "warnoptions", ["error"])
+    monkeypatch.setitem(sys._xoptions, "dev", True)
+    given(monkeypatch, "runworker --processes 4")
+
+    assert {"-Werror", "-Xdev"} <= set(child_arguments())
+
+
+def test_must_say_how_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each child would be a supervisor as well, without an end."""
+    given(monkeypatch, "other --command")
+
+    with pytest.raises(ConfigurationError, match=r"found '.* other --command', allowed: one like"):
+        child_arguments()
+
+
+def test_must_be_of_a_program_that_can_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, "runworker --processes 4", program="-c")
+
+    with pytest.raises(ConfigurationError, match="cannot start this program again: Script -c"):
+        child_arguments()

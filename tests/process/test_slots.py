@@ -1,0 +1,303 @@
+"""What follows from the end of a worker process, and in which order they are replaced."""
+
+import logging
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from hosting.backoff import Backoff
+from hosting.conf import HostingSettings
+from hosting.process import exits, supervisor
+from hosting.process.slots import MERCY, Slot, State
+from hosting.process.supervisor import Supervisor
+
+KILLED = -signal.SIGKILL
+SHUTDOWN = HostingSettings().shutdown_timeout
+
+
+class FakeLine:
+    """A lifeline of which the test says what comes on it."""
+
+    def __init__(self) -> None:
+        self.may_speak = True
+        self.is_held = True
+
+    def fileno(self) -> int:
+        return -1
+
+    def hears_up(self) -> bool:
+        says_up, self.may_speak = not self.may_speak, True
+        return says_up
+
+    def let_go(self) -> None:
+        self.is_held = False
+
+
+class FakeProcess:
+    """A worker process that ends when the test says so."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.line = FakeLine()
+        self.code: int | None = None
+        self.was_killed = False
+
+    def ended(self) -> int | None:
+        return self.code
+
+    def kill(self) -> None:
+        self.was_killed = True
+
+
+class Workers:
+    """The processes that were started, the last one of each slot by its number."""
+
+    def __init__(self) -> None:
+        self.started: list[int] = []
+        self.of: dict[int, FakeProcess] = {}
+        self.trouble: OSError | None = None
+
+    def start(self, number: int) -> FakeProcess:
+        if self.trouble:
+            raise self.trouble
+        self.started.append(number)
+        self.of[number] = FakeProcess(1000 + len(self.started))
+        return self.of[number]
+
+
+@pytest.fixture
+def workers() -> Workers:
+    return Workers()
+
+
+@pytest.fixture
+def slot(workers: Workers) -> Slot:
+    """A slot whose process is up, at the moment 0; a backoff is of exactly 1, 2, 4 … seconds."""
+    settings = HostingSettings(max_restarts=2, restart_period=60)
+    made = Slot(1, workers.start, settings, ExactBackoff(initial=1))
+    made.tend(0)
+    say_up(workers, made)
+    return made
+
+
+class ExactBackoff(Backoff):
+    def delay(self, failures: int, pick: Callable[[], float] = lambda: 1.0) -> float:
+        return super().delay(failures, pick)
+
+
+def say_up(workers: Workers, slot: Slot, now: float = 0) -> None:
+    workers.of[slot.number].line.may_speak = False
+    slot.tend(now)
+    assert slot.state is State.UP
+
+
+def end(workers: Workers, slot: Slot, code: int, now: float) -> None:
+    """The slot's process ends at that moment, and the slot is told."""
+    workers.of[slot.number].code = code
+    slot.tend(now)
+
+
+class TestAnEndThatNobodyAskedFor:
+    @pytest.mark.parametrize(
+        ("code", "words"),
+        [
+            (1, "exited with 1"),
+            (KILLED, "was killed by SIGKILL"),
+            (-signal.SIGSEGV, "was killed by SIGSEGV"),
+            (-40, "was killed by signal 40"),
+        ],
+    )
+    def test_a_failure_is_followed_by_another_process_after_a_backoff(
+        self, slot: Slot, workers: Workers, caplog: pytest.LogCaptureFixture, code: int, words: str
+    ) -> None:
+        end(workers, slot, code, now=10)
+        assert (slot.state, slot.due) == (State.WAITING, 11)
+        [record] = caplog.records
+        assert record.levelno == logging.WARNING
+        assert record.getMessage() == (
+            f"Worker 1 (process 1001) {words}; another is started in 1.00 s"
+        )
+
+        slot.tend(10.9)
+        assert len(workers.started) == 1
+        slot.tend(11)
+        assert (len(workers.started), slot.state) == (2, State.STARTING)
+
+    def test_each_failure_in_the_period_doubles_the_wait_and_too_many_are_the_end(
+        self, slot: Slot, workers: Workers
+    ) -> None:
+        end(workers, slot, KILLED, now=10)
+        slot.tend(11)
+        end(workers, slot, KILLED, now=20)
+        assert slot.due == 22
+        slot.tend(22)
+        end(workers, slot, KILLED, now=30)
+
+        assert slot.state is State.OVER
+        assert slot.failure == (
+            "Worker 1 (process 1003) was killed by SIGKILL, failure 3 within 60 s, "
+            "MAX_RESTARTS is 2"
+        )
+
+    def test_old_failures_are_forgotten(self, slot: Slot, workers: Workers) -> None:
+        for moment in (100, 200, 300, 400):
+            end(workers, slot, 1, now=moment)
+            assert slot.due == moment + 1
+            slot.tend(moment + 1)
+
+    def test_a_request_to_be_replaced_is_met_at_once_however_often_it_comes(
+        self, slot: Slot, workers: Workers
+    ) -> None:
+        for _ in range(10):
+            end(workers, slot, exits.RECYCLE, now=10)
+            assert slot.state is State.STARTING
+        assert (len(workers.started), slot.failure) == (11, None)
+
+    def test_a_clean_end_is_an_end(self, slot: Slot, workers: Workers) -> None:
+        end(workers, slot, 0, now=10)
+        slot.tend(1000)
+
+        assert (slot.state, slot.failure, slot.has_failed) == (State.OVER, None, False)
+        assert len(workers.started) == 1
+
+    def test_a_process_that_cannot_be_started_is_a_failure(
+        self, slot: Slot, workers: Workers
+    ) -> None:
+        workers.trouble = OSError("no memory")
+        end(workers, slot, exits.RECYCLE, now=10)
+        assert (slot.state, slot.due) == (State.WAITING, 11)
+        slot.tend(11)
+        slot.tend(13)
+        assert slot.failure is not None
+        assert "Worker 1 cannot be started: no memory" in slot.failure
+
+
+class TestAProcessThatIsAskedToStop:
+    @pytest.mark.parametrize(
+        ("code", "has_failed"),
+        [(0, False), (exits.RECYCLE, False), (-signal.SIGTERM, False), (1, True), (KILLED, True)],
+    )
+    def test_ends_and_how_it_did_counts(
+        self, slot: Slot, workers: Workers, code: int, has_failed: bool
+    ) -> None:
+        slot.ask(10)
+        assert not workers.of[1].line.is_held
+        end(workers, slot, code, now=12)
+
+        assert (slot.state, slot.has_failed) == (State.OVER, has_failed)
+        assert len(workers.started) == 1
+
+    @pytest.mark.parametrize("code", [0, exits.RECYCLE, 1])
+    def test_or_is_replaced_at_once(self, slot: Slot, workers: Workers, code: int) -> None:
+        slot.ask(10, replace=True)
+        end(workers, slot, code, now=12)
+
+        assert (slot.state, len(workers.started), slot.failure) == (State.STARTING, 2, None)
+
+    def test_is_not_replaced_if_all_are_asked_meanwhile(self, slot: Slot, workers: Workers) -> None:
+        slot.ask(10, replace=True)
+        slot.ask(11)
+        end(workers, slot, 0, now=12)
+
+        assert slot.state is State.OVER
+
+    def test_is_killed_long_after_its_host_should_have_stopped(
+        self, slot: Slot, workers: Workers
+    ) -> None:
+        slot.ask(10)
+        slot.tend(10 + SHUTDOWN + MERCY - 0.1)
+        assert not workers.of[1].was_killed
+        slot.tend(10 + SHUTDOWN + MERCY)
+        assert (workers.of[1].was_killed, slot.due) == (True, None)
+
+    def test_is_not_waited_for_where_there_is_none(self, slot: Slot, workers: Workers) -> None:
+        end(workers, slot, KILLED, now=10)
+        slot.ask(10.5)
+        slot.tend(60)
+
+        assert (slot.state, slot.has_failed, len(workers.started)) == (State.OVER, False, 1)
+
+
+class TestARollingRestart:
+    @pytest.fixture
+    def slots(self, workers: Workers) -> list[Slot]:
+        return [Slot(number, workers.start, HostingSettings()) for number in (1, 2, 3)]
+
+    @pytest.fixture
+    def supervising(self, slots: list[Slot], workers: Workers) -> Supervisor:
+        """Three slots, all up."""
+        made = Supervisor(slots, clock=lambda: 10.0)
+        made.tend()
+        for slot in slots:
+            say_up(workers, slot)
+        return made
+
+    def replace(self, supervising: Supervisor, workers: Workers, number: int) -> None:
+        """Have the asked process of that slot end, and the next one say that it is up."""
+        workers.of[number].code = 0
+        supervising.tend()
+        workers.of[number].line.may_speak = False
+        supervising.tend()
+
+    def test_asks_one_after_the_other_each_once_the_one_before_is_up(
+        self, supervising: Supervisor, workers: Workers, slots: list[Slot]
+    ) -> None:
+        supervising.restart()
+        supervising.tend()
+        asked = []
+        while len(asked) < 3:
+            supervising.tend()  # asks no second one while the first has not ended
+            [number] = [slot.number for slot in slots if slot.state is State.ASKED]
+            asked.append(number)
+            self.replace(supervising, workers, number)
+
+        supervising.tend()
+        assert asked == [1, 2, 3]
+        assert workers.started == [1, 2, 3, 1, 2, 3]
+        assert {slot.state for slot in slots} == {State.UP}
+
+    def test_leaves_out_who_has_ended_for_good(
+        self, supervising: Supervisor, workers: Workers, slots: list[Slot]
+    ) -> None:
+        workers.of[1].code = 0
+        supervising.tend()
+        supervising.restart()
+        supervising.tend()
+        assert [slot.state for slot in slots] == [State.OVER, State.ASKED, State.UP]
+
+    def test_passes_over_who_ends_for_good_meanwhile(
+        self, supervising: Supervisor, workers: Workers, slots: list[Slot]
+    ) -> None:
+        supervising.restart()
+        supervising.tend()
+        workers.of[2].code = 0
+        self.replace(supervising, workers, 1)
+        assert [slot.state for slot in slots] == [State.UP, State.OVER, State.ASKED]
+
+    def test_ends_with_a_stop(
+        self, supervising: Supervisor, workers: Workers, slots: list[Slot]
+    ) -> None:
+        supervising.restart()
+        supervising.tend()
+        supervising.stop()
+        for number in (1, 2, 3):
+            workers.of[number].code = 0
+        supervising.tend()
+        supervising.tend()
+
+        assert workers.started == [1, 2, 3]
+        assert {slot.state for slot in slots} == {State.OVER}
+
+    def test_is_not_what_the_end_of_the_terminal_means(
+        self, monkeypatch: pytest.MonkeyPatch, workers: Workers, slots: list[Slot]
+    ) -> None:
+        """It comes as SIGHUP too; and whoever closes a window wants no worker to stay behind."""
+        monkeypatch.setattr(supervisor, "has_terminal", lambda: True)
+        supervising = Supervisor(slots)
+        supervising.tend()
+        monkeypatch.setattr(supervisor, "has_terminal", lambda: False)
+        supervising.restart()
+        supervising.tend()
+
+        assert {slot.state for slot in slots} == {State.ASKED}
