@@ -122,11 +122,11 @@ def parse_schedule(
     return IntervalSchedule(parse_interval(interval))
 
 
-def parse_interval(interval: object) -> float:
+def parse_interval(interval: object, option: str = "interval") -> float:
     """Seconds of `interval`, a positive finite number or timedelta; raises ValueError otherwise."""
-    seconds = _seconds("interval", interval)
+    seconds = _seconds(option, interval)
     if not 0 < seconds <= sys.float_info.max:
-        raise ValueError(f"interval is {interval!r}, allowed: more than 0 seconds, and finite")
+        raise ValueError(f"{option} is {interval!r}, allowed: more than 0 seconds, and finite")
     return float(seconds)
 
 
@@ -144,14 +144,14 @@ def parse_jitter(jitter: object, schedule: Schedule) -> float:
     return float(seconds)
 
 
-def parse_missed(missed: object) -> str:
+def parse_missed(missed: object, option: str = "missed") -> str:
     """What is done about missed ticks; raises ValueError for anything but the three words."""
     if not isinstance(missed, str) or missed not in (SKIP, ONCE, ALL):
-        raise ValueError(f"missed is {missed!r}, allowed: {SKIP!r}, {ONCE!r} or {ALL!r}")
+        raise ValueError(f"{option} is {missed!r}, allowed: {SKIP!r}, {ONCE!r} or {ALL!r}")
     return missed
 
 
-def parse_time_zone(name: object) -> ZoneInfo:
+def parse_time_zone(name: object, option: str = "time_zone") -> ZoneInfo:
     """The zone with this IANA name; raises ValueError, naming the nearest one, if there is none."""
     if isinstance(name, str):
         # A name that is a folder or leads out of the zones' folder raises the other two.
@@ -160,13 +160,13 @@ def parse_time_zone(name: object) -> ZoneInfo:
     near = difflib.get_close_matches(str(name), available_timezones(), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     allowed = "the IANA name of a time zone, such as 'Europe/Berlin'"
-    raise ValueError(f"time_zone is {name!r}, allowed: {allowed}{hint}")
+    raise ValueError(f"{option} is {name!r}, allowed: {allowed}{hint}")
 
 
-def parse_cron(cron: object) -> str:
+def parse_cron(cron: object, option: str = "cron") -> str:
     """The expression, which is of five fields; raises ValueError for any other value."""
     if not isinstance(cron, str) or len(cron.split()) != 5:
-        raise ValueError(f"cron is {cron!r}, allowed: five fields such as '*/5 * * * *'")
+        raise ValueError(f"{option} is {cron!r}, allowed: five fields such as '*/5 * * * *'")
     try:
         next(CronSim(cron, timezone.now()))
     except StopIteration:
@@ -176,7 +176,8 @@ def parse_cron(cron: object) -> str:
         reason = str(error) if isinstance(error, CronSimError) else "it makes no sense to cronsim"
     else:
         return cron
-    raise ValueError(f"cron is {cron!r}, allowed: five fields such as '*/5 * * * *' ({reason})")
+    allowed = f"five fields such as '*/5 * * * *' ({reason})"
+    raise ValueError(f"{option} is {cron!r}, allowed: {allowed}")
 
 
 def _seconds(option: str, value: object) -> int | float:

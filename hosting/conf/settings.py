@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
@@ -16,6 +16,7 @@ from django.conf import settings
 from hosting.conf import values
 from hosting.conf.entries import EntryJudge, ServiceEntry, SwitchedOff
 from hosting.conf.problems import Problem, allowed_names
+from hosting.conf.schedule import ScheduleEntry, by_name, judge_schedules
 from hosting.exceptions import ConfigurationError
 
 Report = Callable[[Problem], None]
@@ -32,6 +33,7 @@ class HostingSettings:
     stop_concurrently: bool = False
     max_restarts: int = 5
     restart_period: float = 60.0
+    schedule: Mapping[str, ScheduleEntry] = field(default_factory=dict)
 
 
 KEYS: Mapping[str, values.Judge] = {
@@ -42,6 +44,7 @@ KEYS: Mapping[str, values.Judge] = {
     "STOP_CONCURRENTLY": values.boolean,
     "MAX_RESTARTS": values.count,
     "RESTART_PERIOD": values.positive_seconds,
+    "SCHEDULE": by_name,
 }
 
 
@@ -102,6 +105,7 @@ def _judge_hosting(raw: Any, report: Report) -> HostingSettings:
             found[key.lower()] = KEYS[key](value)
         except ValueError as error:
             report(Problem("hosting.E022", "HOSTING", f"{key} is {value!r}, {error}"))
+    found["schedule"] = judge_schedules(found.get("schedule", {}), report)
     return HostingSettings(**found)
 
 

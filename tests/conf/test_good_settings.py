@@ -86,6 +86,7 @@ def test_every_key_of_hosting(declare: Declare) -> None:
         "STOP_CONCURRENTLY": True,
         "MAX_RESTARTS": 0,
         "RESTART_PERIOD": 0.5,
+        "SCHEDULE": {},
     }
     assert given.keys() == KEYS.keys()
     declare(hosting=given)

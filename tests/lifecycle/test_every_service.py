@@ -20,6 +20,7 @@ from hosting.cancellation import CancellationToken
 from hosting.fleet import FleetReporter
 from hosting.process.console import Console
 from hosting.queues import TaskWorker
+from hosting.queues.scheduler import Scheduler
 from hosting.scope import Scope
 from hosting.services import BackgroundService, HostedService, ScopedService, TimedService
 from hosting.testing import assert_lifecycle, started
@@ -81,6 +82,7 @@ MAKERS: dict[type[HostedService], list[Callable[[], HostedService]]] = {
         lambda: QueuedHostedService(concurrency=3, queue=BackgroundTaskQueue()),
     ],
     TaskWorker: [TaskWorker, lambda: TaskWorker(concurrency=3)],
+    Scheduler: [Scheduler],
     FleetReporter: [lambda: FleetReporter("worker", lambda: [])],
     Console: [Console],
     sample.TimedHostedService: [sample.TimedHostedService],
