@@ -1,4 +1,8 @@
-"""What people do with schedules from outside: run one now, pause one, let it go on."""
+"""What people do with schedules from outside: run one now, pause one, let it go on.
+
+Each raises `UnknownSchedule` if there is none of this name. `database` is an alias, for a name that
+there is in several databases; by default it is the first in which there is one.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,13 @@ from hosting.queues.scheduling.definition import call_of
 from hosting.queues.stores.base import Store
 
 
-def run_schedule(name: str) -> TaskResult[..., Any]:
+def run_schedule(name: str, database: str | None = None) -> TaskResult[..., Any]:
     """Enqueue a schedule's job now, paused or not; its slots stay as they are.
 
-    Raises `UnknownSchedule` if there is none of this name, ValueError if it cannot be (its task is
-    gone, say), and what the enqueue raises.
+    Raises ValueError if the schedule cannot be (its task is gone, say), and what the enqueue
+    raises.
     """
-    store = _store_of(name)
+    store = _store_of(name, database)
     with store.atomic():
         record = store.schedules.get(name)
         if record is None:
@@ -28,28 +32,22 @@ def run_schedule(name: str) -> TaskResult[..., Any]:
     return result
 
 
-def pause_schedule(name: str) -> bool:
-    """Have a schedule enqueue nothing until it is resumed; False if it is paused already.
-
-    Raises `UnknownSchedule` if there is none of this name.
-    """
-    return _store_of(name).schedules.pause(name)
+def pause_schedule(name: str, database: str | None = None) -> bool:
+    """Have a schedule enqueue nothing until it is resumed; False if it is paused already."""
+    return _store_of(name, database).schedules.pause(name)
 
 
-def resume_schedule(name: str) -> bool:
-    """Let a schedule go on; what fell due meanwhile is not made up for. False if it is not paused.
-
-    Raises `UnknownSchedule` if there is none of this name.
-    """
-    schedules = _store_of(name).schedules
+def resume_schedule(name: str, database: str | None = None) -> bool:
+    """Let a schedule go on; what fell due meanwhile is not made up for. False if it goes on."""
+    schedules = _store_of(name, database).schedules
     is_resumed = schedules.resume(name)
     schedules.announce()
     return is_resumed
 
 
-def _store_of(name: str) -> Store:
+def _store_of(name: str, database: str | None) -> Store:
     for store in stores():
-        if store.schedules.get(name) is not None:
+        if database in (None, store.alias) and store.schedules.get(name) is not None:
             return store
     raise UnknownSchedule(_unknown(name))
 

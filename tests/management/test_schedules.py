@@ -19,6 +19,11 @@ from tests.queues.scheduling.conftest import TASKS, make_schedule
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def nothing_declared(settings: Any) -> None:
+    settings.HOSTING = {}
+
+
 def listing(*options: str) -> str:
     out = StringIO()
     call_command("schedules", *options, stdout=out)

@@ -100,7 +100,7 @@ def _of_times(definition: Definition) -> Iterator[Complaint]:
         yield from _judged(shape.interval, interval, "interval")
     if zone:
         yield from _judged(parse_time_zone, zone, "time_zone")
-    if zone and not cron:
+    if zone and interval is not None and not cron:
         yield Complaint("time_zone", f"time_zone is {zone!r}, allowed: only with cron")
     yield from _judged(parse_missed, definition.missed, "missed")
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from hosting.models import Schedule, ScheduleSlot
@@ -39,12 +39,8 @@ class TableSchedules(Schedules):
         return [record_of(row) for row in self._rows.filter(is_paused=False)]
 
     def every(self) -> list[tuple[ScheduleRecord, LastRun | None]]:
-        slots = self._tables.slots.filter(schedule=OuterRef("name")).order_by("-slot")
-        rows = self._rows.annotate(
-            last_job=Subquery(slots.values("job_id")[:1]),
-            last_at=Subquery(slots.values("enqueued_at")[:1]),
-        )
-        return [(record_of(row), _last_run(row)) for row in rows.order_by("name")]
+        rows = with_last_run(self._tables.schedule_rows).order_by("name")
+        return [(record_of(row), last_run(row)) for row in rows]
 
     def get(self, name: str) -> ScheduleRecord | None:
         row = self._rows.filter(name=name).first()
@@ -167,7 +163,18 @@ def record_of(row: Schedule) -> ScheduleRecord:
     )
 
 
-def _last_run(row: Any) -> LastRun | None:
+def with_last_run(rows: QuerySet[Schedule]) -> QuerySet[Schedule]:
+    """These rows with what `record_of` and `last_run` need beside them."""
+    slots = ScheduleSlot._base_manager.filter(schedule=OuterRef("name")).order_by("-slot")
+    return rows.annotate(
+        now=DatabaseNow(),
+        last_job=Subquery(slots.values("job_id")[:1]),
+        last_at=Subquery(slots.values("enqueued_at")[:1]),
+    )
+
+
+def last_run(row: Any) -> LastRun | None:
+    """The latest job of a row that was read `with_last_run`."""
     return LastRun(job_id=row.last_job, at=in_utc(row.last_at)) if row.last_job else None
 
 
