@@ -16,6 +16,7 @@ from hosting.conf import load_settings
 from hosting.models import Schedule
 from hosting.queues.scheduling.declared import declared_schedules
 from hosting.queues.scheduling.keeper import Keeper
+from hosting.queues.scheduling.listing import list_schedules
 from hosting.queues.stores.scheduled import Definition
 from tests.queues.scheduling.conftest import TASKS, jobs, make_schedule, move, slots
 
@@ -94,6 +95,19 @@ class TestSync:
         row = Schedule.objects.get()
         assert (row.is_declared, row.interval) == (True, 3600)
         assert "Schedule 'hourly': the one made at run time is replaced" in caplog.text
+
+
+@pytest.mark.django_db
+def test_local_times_without_a_zone(keeper: Make, settings: Any) -> None:
+    settings.USE_TZ = False
+    settings.TIME_ZONE = "Asia/Tokyo"  # nine hours ahead of the database's own clock
+    keeper(HOURLY).round()
+    assert jobs() == []
+    move("hourly", 3602)
+    keeper(HOURLY).round()
+    keeper(HOURLY).round()
+    assert slots("hourly") == [3600]
+    assert list_schedules()[0].next_in_words().endswith("in 59 min")
 
 
 @pytest.mark.django_db(transaction=True)
