@@ -69,7 +69,7 @@ class Keeper:
     # One schedule
 
     def _attend(self, record: ScheduleRecord) -> float:
-        """Enqueue what is due of a schedule; seconds until there may be more."""
+        """Enqueue what is due of a schedule; seconds from the look until there may be more."""
         call = self._call(record)
         if call is None:
             return LOOK
@@ -104,7 +104,7 @@ class Keeper:
             self._schedules.advance(name, due.handled_until)
         self._announce(name, jobs, due)
         self._prune()
-        return _seconds(fresh.now, grid.after(due.handled_until))
+        return _seconds(record.now, grid.after(due.handled_until))
 
     def _announce(self, name: str, jobs: dict[datetime, UUID], due: Due) -> None:
         self.enqueued += len(jobs)
