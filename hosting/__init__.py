@@ -5,7 +5,7 @@ services, scope, lifetime, conf    what a project declares and writes
 supervision, host, stopping        what starts, watches over and stops it
 leadership                         leases, and services of which one copy runs in the fleet
 background                         the in-memory queue and its service
-queues                             the durable queue: stores, backend, worker
+queues                             the durable queue: stores, backend, worker, schedules
 builder, fleet                     putting a host together; seeing the other processes
 process                            which process hosts, and how it ends
 management, checks, apps           what a user types and sees
@@ -22,6 +22,7 @@ from hosting.exceptions import (
     QueueFull,
     ServiceStartError,
     ServiceStopError,
+    UnknownSchedule,
 )
 from hosting.lifetime import HostLifetime
 from hosting.process.current import current_host
@@ -34,6 +35,8 @@ from hosting.queues.calls import (
     retry,
 )
 from hosting.queues.declared import Concurrency, DatabaseTask, Rate, Unique, task
+from hosting.queues.scheduler import Scheduler
+from hosting.queues.schedules import pause_schedule, resume_schedule, run_schedule
 from hosting.queues.worker import TaskWorker
 from hosting.scope import Scope, scope
 from hosting.services import (
@@ -63,6 +66,7 @@ __all__ = [
     "QueueFull",
     "QueuedHostedService",
     "Rate",
+    "Scheduler",
     "Scope",
     "ScopedService",
     "ServiceStartError",
@@ -71,13 +75,17 @@ __all__ = [
     "TaskWorker",
     "TimedService",
     "Unique",
+    "UnknownSchedule",
     "background_tasks",
     "cancel",
     "current_host",
     "discard",
     "enqueue_many",
     "enqueue_on_commit",
+    "pause_schedule",
+    "resume_schedule",
     "retry",
+    "run_schedule",
     "scope",
     "task",
 ]

@@ -10,6 +10,8 @@ from django.core.checks import CheckMessage, Error, Warning
 from hosting.conf import Declaration, judge
 from hosting.exceptions import ConfigurationError
 from hosting.process.facts import explicit_wish
+from hosting.queues.scheduler import Scheduler
+from hosting.queues.scheduling.declared import entry_problems
 
 
 def check_hosting(**_: Any) -> list[CheckMessage]:
@@ -17,7 +19,7 @@ def check_hosting(**_: Any) -> list[CheckMessage]:
     declaration, problems = judge()
     if problems:
         return [Error(str(problem), id=problem.id) for problem in problems]
-    return [*_check_environment(), *_check_timeouts(declaration)]
+    return [*_check_environment(), *_check_timeouts(declaration), *_check_schedule(declaration)]
 
 
 def _check_environment() -> list[CheckMessage]:
@@ -26,6 +28,21 @@ def _check_environment() -> list[CheckMessage]:
     except ConfigurationError as error:
         return [Error(str(error), id="hosting.E023")]
     return []
+
+
+def _check_schedule(declaration: Declaration) -> list[CheckMessage]:
+    entries = [entry for entry in declaration.settings.schedule.values() if entry.enabled]
+    found: list[CheckMessage] = [
+        Error(str(problem), id=problem.id) for entry in entries for problem in entry_problems(entry)
+    ]
+    services = [entry.service_class for entry in declaration.services if entry.enabled]
+    if entries and not any(issubclass(service, Scheduler) for service in services):
+        words = (
+            "HOSTING['SCHEDULE'] has entries, but no enabled entry of HOSTED_SERVICES is a "
+            "hosting.Scheduler: nobody enqueues them."
+        )
+        found.append(Warning(words, id="hosting.W002"))
+    return found
 
 
 def _check_timeouts(declaration: Declaration) -> list[CheckMessage]:

@@ -47,3 +47,7 @@ class ConfigurationError(ImproperlyConfigured, HostingError):
 
 class ArgumentError(HostingError, TypeError):
     """A task argument or return value cannot be stored as JSON; the message names it."""
+
+
+class UnknownSchedule(HostingError, LookupError):
+    """There is no schedule of this name; the message lists those that there are."""

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import uuid
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -147,6 +148,24 @@ def _note_hand_back(task_id: str) -> None:
 def _note(task_id: str, **values: object) -> None:
     with scope():
         AddedTask.objects.filter(pk=task_id).update(**values)
+
+
+#: For how long messages and ended tasks are kept, unless the schedule says otherwise.
+KEPT_DAYS = 30
+
+
+@task
+def prune_messages(days: int = KEPT_DAYS) -> int:
+    """The scheduled task: forget messages that are older than so many days; returns how many.
+
+    So are the tasks that have ended and wrote them. May be run any number of times.
+    """
+    old = timezone.now() - timedelta(days=days)
+    with transaction.atomic():
+        pruned, _ = Message.objects.filter(created_at__lt=old).delete()
+        AddedTask.objects.finished().filter(finished_at__lt=old).delete()
+    logger.info("%d messages were older than %d days.", pruned, days)
+    return pruned
 
 
 @receiver(task_finished)

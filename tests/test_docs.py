@@ -15,7 +15,7 @@ from django.dispatch import Signal
 
 import hosting
 from hosting import Backoff, DatabaseTask, signals
-from hosting.conf import entries, settings
+from hosting.conf import entries, schedule, settings
 from hosting.management.commands import runworker
 from hosting.process import children, exits, lifeline
 from hosting.process.autostart import RULES
@@ -57,6 +57,7 @@ def test_every_page_is_there() -> None:
         "promises",
         "queue",
         "running",
+        "schedules",
         "services",
         "settings",
         "signals",
@@ -75,6 +76,11 @@ def test_keys_of_hosting_are_documented_with_their_defaults(key: str) -> None:
     default = getattr(DEFAULTS, key.lower())
     shown = '"auto"' if key == "AUTOSTART" else repr(default)
     assert row("settings.md", "HOSTING", key)[2] == f"`{shown}`"
+
+
+@pytest.mark.parametrize("key", schedule.KEYS)
+def test_keys_of_schedules_are_documented(key: str) -> None:
+    assert row("settings.md", "SCHEDULE", key)
 
 
 @pytest.mark.parametrize("key", options.KEYS)

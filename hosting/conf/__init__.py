@@ -2,6 +2,7 @@
 
 from hosting.conf.entries import ALWAYS, NEVER, ON_FAILURE, WEB, WORKER, ServiceEntry
 from hosting.conf.problems import Problem
+from hosting.conf.schedule import ScheduleEntry
 from hosting.conf.settings import Declaration, HostingSettings, judge, load, load_settings
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Declaration",
     "HostingSettings",
     "Problem",
+    "ScheduleEntry",
     "ServiceEntry",
     "judge",
     "load",

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.apps import apps
@@ -16,6 +16,7 @@ from django.conf import settings
 from hosting.conf import values
 from hosting.conf.entries import EntryJudge, ServiceEntry, SwitchedOff
 from hosting.conf.problems import Problem, allowed_names
+from hosting.conf.schedule import ScheduleEntry, by_name, judge_schedules
 from hosting.exceptions import ConfigurationError
 
 Report = Callable[[Problem], None]
@@ -33,6 +34,7 @@ class HostingSettings:
     max_restarts: int = 5
     restart_period: float = 60.0
     lease_timeout: float = 15.0
+    schedule: Mapping[str, ScheduleEntry] = field(default_factory=dict)
 
 
 KEYS: Mapping[str, values.Judge] = {
@@ -44,6 +46,7 @@ KEYS: Mapping[str, values.Judge] = {
     "MAX_RESTARTS": values.count,
     "RESTART_PERIOD": values.positive_seconds,
     "LEASE_TIMEOUT": values.seconds_from(1),
+    "SCHEDULE": by_name,
 }
 
 
@@ -104,6 +107,7 @@ def _judge_hosting(raw: Any, report: Report) -> HostingSettings:
             found[key.lower()] = KEYS[key](value)
         except ValueError as error:
             report(Problem("hosting.E022", "HOSTING", f"{key} is {value!r}, {error}"))
+    found["schedule"] = judge_schedules(found.get("schedule", {}), report)
     return HostingSettings(**found)
 
 

@@ -12,6 +12,8 @@ outage      what to do while the database is away
 housekeeping  what a task may leave behind on its thread
 shift       claims jobs and has them executed on `threads`, until it is to end
 worker      the service that does so
+scheduling  which task is enqueued when; `scheduler`, the service that does so
+schedules   run one now, pause it, let it go on
 """
 
 from hosting.queues.backends import DatabaseBackend

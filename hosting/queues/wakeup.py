@@ -1,5 +1,7 @@
 """Tells the workers of this process that a job was enqueued, so that they need not poll for it.
 
+Its schedulers are told in the same way that a schedule was changed.
+
 Task backends are made anew in every thread, so the list of who waits is the module's. Workers of
 other processes find the job at their next poll.
 """
@@ -26,6 +28,11 @@ def subscribed(alias: str, callback: Callable[[], object]) -> Iterator[None]:
     finally:
         with _lock:
             _callbacks[alias].remove(callback)
+
+
+def schedules_of(alias: str) -> str:
+    """What schedulers subscribe to instead of the alias: changes of the schedules of a database."""
+    return f"the schedules of {alias}"
 
 
 def wake(alias: str) -> None:

@@ -7,6 +7,7 @@ it is due: a service that is to crash instead overrides `failed` and raises.
 from __future__ import annotations
 
 import logging
+import random
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,15 @@ from django.utils import timezone
 
 from hosting.cancellation import CancellationToken
 from hosting.exceptions import OperationCancelled
-from hosting.schedules import Schedule, parse_interval, parse_schedule
+from hosting.schedules import (
+    SKIP,
+    Schedule,
+    following,
+    parse_interval,
+    parse_jitter,
+    parse_missed,
+    parse_schedule,
+)
 from hosting.scope import Scope, in_scope
 from hosting.services.base import BackgroundService
 from hosting.signals import tick_finished
@@ -70,17 +79,34 @@ class TimedService(UnitService):
     """Calls `tick` on a schedule: every `interval`, or at the moments of `cron`.
 
     `interval` is in seconds, or a timedelta: due at once, then at a fixed rate. `cron` is a
-    five-field expression in Django's time zone. Set one as a class attribute or as an option. Ticks
-    never overlap; those that fall due during a tick are skipped (see `hosting.schedules`).
+    five-field expression in `time_zone`, an IANA name (default: Django's TIME_ZONE). `jitter`,
+    seconds or a timedelta, delays each tick by a random time up to that; the next one is due as
+    without it. Ticks never overlap; `missed` ("skip", "once" or "all") says what becomes of those
+    that fall due during a tick (see `hosting.schedules`). Each is a class attribute or an option.
+
+    Raises ValueError for a value that is not allowed.
     """
 
     interval: float | timedelta | None = None
     cron: str | None = None
+    time_zone: str | None = None
+    jitter: float | timedelta = 0
+    missed: str = SKIP
 
-    def __init__(self, interval: float | timedelta | None = None, cron: str | None = None) -> None:
-        if interval is not None or cron is not None:
-            self.interval, self.cron = interval, cron
-        self.schedule()
+    def __init__(
+        self,
+        interval: float | timedelta | None = None,
+        cron: str | None = None,
+        time_zone: str | None = None,
+        jitter: float | timedelta | None = None,
+        missed: str | None = None,
+    ) -> None:
+        given = {"interval": interval, "cron": cron, "time_zone": time_zone}
+        for name, value in _timing(self, {**given, "jitter": jitter, "missed": missed}).items():
+            if getattr(self, name) != value:  # a subclass may have a property of this name
+                setattr(self, name, value)
+        parse_jitter(self.jitter, self.schedule())
+        parse_missed(self.missed)
 
     @abstractmethod
     def tick(self, stopping: CancellationToken) -> Any:
@@ -88,14 +114,20 @@ class TimedService(UnitService):
 
     def schedule(self) -> Schedule:
         """The schedule; raises ValueError saying what is wrong with `interval` or `cron`."""
-        return parse_schedule(self.interval, self.cron)
+        return parse_schedule(self.interval, self.cron, self.time_zone)
+
+    def delay(self) -> float:
+        """Seconds by which the next tick comes later than it is due: random, up to `jitter`."""
+        jitter = self.jitter
+        longest = jitter.total_seconds() if isinstance(jitter, timedelta) else jitter
+        return random.uniform(0, longest)
 
     def execute(self, stopping: CancellationToken) -> None:
         schedule = self.schedule()
         due = schedule.first(schedule.now())
-        while not _wait_until(due, schedule, stopping):
+        while not _wait_until(due + self.delay(), schedule, stopping):
             self.run_unit(self.tick, stopping)
-            due = schedule.next_after(due, schedule.now())
+            due = following(schedule, self.missed, due, schedule.now())
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any]) -> Iterator[str]:
@@ -103,12 +135,14 @@ class TimedService(UnitService):
         yield from problems
         if problems or cls.__init__ is not TimedService.__init__:
             return
-        given = any(options.get(key) is not None for key in ("interval", "cron"))
-        source: Mapping[str, Any] = options if given else vars_of(cls, "interval", "cron")
+        timing = _timing(cls, options)
+        yield from _complaint(parse_missed, timing["missed"])
         try:
-            parse_schedule(source.get("interval"), source.get("cron"))
+            schedule = parse_schedule(timing["interval"], timing["cron"], timing["time_zone"])
         except ValueError as error:
             yield str(error)
+        else:
+            yield from _complaint(parse_jitter, timing["jitter"], schedule)
 
 
 class ScopedService(UnitService):
@@ -137,16 +171,28 @@ class ScopedService(UnitService):
         yield from problems
         if problems or cls.__init__ is not ScopedService.__init__:
             return
-        try:
-            given = options.get("interval")
-            parse_interval(cls.interval if given is None else given)
-        except ValueError as error:
-            yield str(error)
+        given = options.get("interval")
+        yield from _complaint(parse_interval, cls.interval if given is None else given)
 
 
-def vars_of(cls: type, *names: str) -> dict[str, Any]:
-    """The values of these class attributes by name."""
-    return {name: getattr(cls, name, None) for name in names}
+def _timing(declared: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a timed service goes by: the options that are given, and else its class attributes."""
+    names = ("interval", "cron", "time_zone", "jitter", "missed")
+    timing = {name: getattr(declared, name) for name in names}
+    given = {name: value for name, value in options.items() if value is not None}
+    if given.keys() & {"interval", "cron"}:
+        timing.update(interval=None, cron=None)
+        if "cron" not in given:
+            timing["time_zone"] = None  # it was that of the cron expression
+    return {**timing, **given}
+
+
+def _complaint(parse: Callable[..., Any], *values: Any) -> Iterator[str]:
+    """What is wrong with a value, in the words of who parses it."""
+    try:
+        parse(*values)
+    except ValueError as error:
+        yield str(error)
 
 
 def _wait_until(due: float, schedule: Schedule, stopping: CancellationToken) -> bool:

@@ -89,6 +89,7 @@ def test_every_key_of_hosting(declare: Declare) -> None:
         "MAX_RESTARTS": 0,
         "RESTART_PERIOD": 0.5,
         "LEASE_TIMEOUT": 1,
+        "SCHEDULE": {},
     }
     assert given.keys() == KEYS.keys()
     declare(hosting=given)

@@ -22,6 +22,7 @@ from hosting.leadership.election import Election
 from hosting.process.console import Console
 from hosting.process.recycling import Limits, Recycling
 from hosting.queues import TaskWorker
+from hosting.queues.scheduler import Scheduler
 from hosting.scope import Scope
 from hosting.services import BackgroundService, HostedService, ScopedService, TimedService
 from hosting.testing import assert_lifecycle, started
@@ -83,6 +84,7 @@ MAKERS: dict[type[HostedService], list[Callable[[], HostedService]]] = {
         lambda: QueuedHostedService(concurrency=3, queue=BackgroundTaskQueue()),
     ],
     TaskWorker: [TaskWorker, lambda: TaskWorker(concurrency=3)],
+    Scheduler: [Scheduler],
     FleetReporter: [lambda: FleetReporter("worker", lambda: [])],
     Election: [lambda: Election(15)],
     Console: [Console],

@@ -3,17 +3,23 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
-from hosting import CancellationToken, OperationCancelled, QueueFull, background_tasks
+from hosting import CancellationToken, OperationCancelled, QueueFull, Scheduler, background_tasks
+from hosting.checks import check_hosting
 from hosting.compat import TaskResultDoesNotExist, TaskResultStatus, task_finished
+from hosting.models import Schedule
+from hosting.testing import started
 from messages_app import tasks
-from messages_app.models import AddedTask, Message
-from messages_app.tasks import add_task, write_messages
+from messages_app.models import AddedTask, Message, State
+from messages_app.tasks import add_task, prune_messages, write_messages
+from tests.queues.conftest import until
 
 # Transactions of their own, as the steps open scopes, which close connections.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -291,3 +297,29 @@ class TestFailure:
 
         added.refresh_from_db()
         assert added.state == state
+
+
+class TestPruning:
+    def test_old_messages_and_the_ended_tasks_that_wrote_them_go(self) -> None:
+        now = timezone.now()
+        for number, days in enumerate((40, 31, 29, 0)):
+            Message.objects.create(text=f"{days}", task_id=str(number), step=1)
+            AddedTask.objects.create(
+                id=str(number),
+                queue="database",
+                steps=1,
+                delay=0,
+                state=State.DONE if days != 31 else State.WAITING,
+                finished_at=now - timedelta(days=days) if days != 31 else None,
+            )
+            old = Message.objects.filter(task_id=str(number))
+            old.update(created_at=now - timedelta(days=days))
+        assert prune_messages.func() == 2
+        assert [message.text for message in Message.objects.all()] == ["29", "0"]
+        assert set(AddedTask.objects.values_list("id", flat=True)) == {"1", "2", "3"}
+        assert prune_messages.func(days=10) == 1
+
+    def test_the_schedule_of_the_sample_can_be(self) -> None:
+        assert check_hosting() == []
+        with started(Scheduler()):
+            until(lambda: Schedule.objects.filter(name="prune-messages", is_declared=True))

@@ -284,6 +284,124 @@ def test_checks_and_constructor_judge_an_interval_alike(kind: Any, interval: Any
     assert found == words_of(lambda: made(interval=interval))
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"interval": 5, "jitter": 5}, ["jitter is 5, allowed: less than the interval"]),
+        ({"jitter": 60}, ["jitter is 60, allowed: less than the interval, which is 60 s"]),
+        ({"jitter": -1}, ["jitter is -1"]),
+        ({"cron": "* * * * *", "jitter": "5"}, ["jitter is '5'"]),
+        ({"cron": "* * * * *", "jitter": 300}, []),
+        ({"missed": "never"}, ["missed is 'never', allowed: 'skip', 'once' or 'all'"]),
+        ({"missed": "all", "jitter": timedelta(seconds=59)}, []),
+        ({"cron": "* * * * *", "time_zone": "Nowhere"}, ["time_zone is 'Nowhere'"]),
+        ({"cron": "* * * * *", "time_zone": "Asia/Tehran"}, []),
+        ({"time_zone": "Asia/Tehran"}, ["time_zone is 'Asia/Tehran', allowed: only with cron"]),
+    ],
+)
+def test_checks_and_constructor_judge_all_timing_alike(
+    options: dict[str, Any], words: list[str]
+) -> None:
+    class Minutely(TimedService):
+        interval = 60
+
+        def tick(self, stopping: CancellationToken) -> None: ...
+
+    found = list(Minutely.check_options(options))
+    assert found == words_of(lambda: Minutely(**options))
+    assert len(found) == len(words)
+    assert all(text.startswith(begin) for text, begin in zip(found, words, strict=True))
+
+
+def test_all_timing_may_be_class_attributes() -> None:
+    class Nightly(TimedService):
+        cron = "0 3 * * *"
+        time_zone = "Europe/Berlin"
+        jitter = timedelta(minutes=10)
+        missed = "once"
+
+        def tick(self, stopping: CancellationToken) -> None: ...
+
+    assert list(Nightly.check_options({})) == []
+    assert str(Nightly().schedule()) == "cron 0 3 * * * (Europe/Berlin)"
+    assert list(Nightly.check_options({"interval": 900})) == []
+    assert str(Nightly(interval=900).schedule()) == "every 900 s"
+    assert list(Nightly.check_options({"interval": 600})) != []
+    assert str(Nightly(cron="0 4 * * *").schedule()) == "cron 0 4 * * * (Europe/Berlin)"
+
+
+class Simulated(IntervalSchedule):
+    """A schedule whose clock moves on when somebody waits; it is a token to wait on, too."""
+
+    is_cancelled = False
+    time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def wait(self, seconds: float) -> bool:
+        self.time += seconds
+        return False
+
+
+class Slow(TimedService):
+    """Its first tick takes 35 seconds, and its sixth is the last."""
+
+    interval = 10
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.simulated = Simulated(10)
+        self.delays: Iterator[float] = iter([])
+        self.began: list[float] = []
+
+    def schedule(self) -> Schedule:
+        return getattr(self, "simulated", None) or super().schedule()
+
+    def delay(self) -> float:
+        return next(self.delays, 0.0)
+
+    def tick(self, stopping: CancellationToken) -> None:
+        self.began.append(self.simulated.time - 100)
+        self.simulated.time += 35 if self.unit_count == 1 else 1
+        self.simulated.is_cancelled = self.unit_count == 6
+
+
+@pytest.mark.parametrize(
+    ("missed", "began"),
+    [
+        ("skip", [0, 40, 50, 60, 70, 80]),
+        ("once", [0, 35, 40, 50, 60, 70]),
+        ("all", [0, 35, 36, 37, 40, 50]),
+    ],
+)
+def test_what_is_done_about_missed_ticks(missed: str, began: list[float]) -> None:
+    service = Slow(missed=missed)
+    service.execute(service.simulated)  # type: ignore[arg-type]
+    assert service.began == began
+
+
+def test_jitter_delays_a_tick_and_moves_no_other() -> None:
+    service = Slow()
+    service.delays = iter([3, 0, 9, 2])
+    service.execute(service.simulated)  # type: ignore[arg-type]
+    assert service.began == [3, 40, 59, 62, 70, 80]
+
+
+def test_jitter_is_random_up_to_what_is_allowed() -> None:
+    class Jittery(TimedService):
+        interval = 60
+        jitter = timedelta(seconds=2)
+
+        def tick(self, stopping: CancellationToken) -> None: ...
+
+    service = Jittery()
+    delays = [service.delay() for _ in range(200)]
+    assert 0 <= min(delays) < 1 < max(delays) <= 2
+    service = Jittery(jitter=0)
+    assert service.delay() == 0
+
+
 def words_of(call: Callable[[], object]) -> list[str]:
     """What the call refuses, if it does."""
     try:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hosting.exceptions import ConfigurationError
-from hosting.listing import Listing, list_services
+from hosting.listing import Listing, list_services, table
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             self._write(listing, explain=options["explain"])
 
     def _write(self, listing: Listing, *, explain: bool) -> None:
-        for line in _table(listing):
+        for line in table(_HEADER, (service.as_row() for service in listing.services)):
             self.stdout.write(line)
         self.stdout.write("")
         self.stdout.write(listing.process.sentence())
@@ -48,11 +48,4 @@ class Command(BaseCommand):
             self.stdout.write(f"  {launch.sentence()}")
 
 
-def _table(listing: Listing) -> list[str]:
-    header = ("NAME", "SERVICE", "RUNS IN", "RESTART", "RUNNING NOW")
-    rows = [header, *(service.as_row() for service in listing.services)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+_HEADER = ("NAME", "SERVICE", "RUNS IN", "RESTART", "RUNNING NOW")

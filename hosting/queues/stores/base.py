@@ -41,6 +41,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from hosting.queues.stores.duties import Control, Upkeep
+from hosting.queues.stores.scheduled import Schedules
 from hosting.queues.stores.values import (
     Claim,
     Exchange,
@@ -153,6 +154,11 @@ class Store(ABC):
     @abstractmethod
     def control(self) -> Control:
         """What people do with the jobs from outside."""
+
+    @property
+    @abstractmethod
+    def schedules(self) -> Schedules:
+        """When tasks are enqueued by themselves."""
 
     def settle(self, settlements: Sequence[Settlement]) -> Exchange:
         """Record how attempts ended."""

@@ -27,6 +27,8 @@ from hosting.queues.stores.expressions import after_attempt, appended, is_runnin
 from hosting.queues.stores.keys import add_unique, write_limits
 from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.rows import claim_of
+from hosting.queues.stores.scheduled import Schedules
+from hosting.queues.stores.schedules import TableSchedules
 from hosting.queues.stores.tables import Tables
 from hosting.queues.stores.upkeep import TableUpkeep
 from hosting.queues.stores.values import (
@@ -127,6 +129,10 @@ class GenericStore(Tables, Store):
     @property
     def control(self) -> Control:
         return TableControl(self)
+
+    @property
+    def schedules(self) -> Schedules:
+        return TableSchedules(self)
 
     # Settle
 

@@ -11,7 +11,16 @@ from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, QuerySet, Value
 
-from hosting.models import Enqueued, HostProcess, Job, JobResult, Limit, Reservation
+from hosting.models import (
+    Enqueued,
+    HostProcess,
+    Job,
+    JobResult,
+    Limit,
+    Reservation,
+    Schedule,
+    ScheduleSlot,
+)
 from hosting.queues.stores.rows import to_record
 from hosting.queues.stores.values import JobRecord
 
@@ -48,6 +57,14 @@ class Tables:
     @property
     def processes(self) -> QuerySet[HostProcess]:
         return HostProcess._base_manager.using(self.alias)
+
+    @property
+    def schedule_rows(self) -> QuerySet[Schedule]:
+        return Schedule._base_manager.using(self.alias)
+
+    @property
+    def slots(self) -> QuerySet[ScheduleSlot]:
+        return ScheduleSlot._base_manager.using(self.alias)
 
     def atomic(self) -> AbstractContextManager[Any]:
         """A transaction for reading and writing, or a part of the caller's."""

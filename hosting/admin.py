@@ -1,0 +1,160 @@
+"""Schedules in Django's admin, where a project has it: add, change, pause, run now.
+
+Those of the settings can be paused here and nothing else, as the next start of a scheduler would
+undo it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import router
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from hosting.conf import load_settings
+from hosting.conf.entries import name as judge_name
+from hosting.exceptions import ConfigurationError
+from hosting.models import Schedule
+from hosting.queues.schedules import pause_schedule, resume_schedule, run_schedule
+from hosting.queues.scheduling.definition import complaints
+from hosting.queues.scheduling.listing import ListedSchedule, listed
+from hosting.queues.stores import store_for
+from hosting.queues.stores.clock import DatabaseNow
+from hosting.queues.stores.scheduled import Definition
+from hosting.queues.stores.schedules import last_run, record_of, with_last_run
+
+DEFINITION = tuple(field.name for field in fields(Definition))
+MOMENTS = ("when", "next_run", "last_run")
+
+
+class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no parameter at run time
+    """Says at each field what is wrong with it: the value, and what is allowed."""
+
+    class Meta:
+        model = Schedule
+        fields = (*DEFINITION, "is_paused")
+        help_texts = {
+            "task_path": "The dotted path of a task, as app.tasks.name.",
+            "cron": "Five fields, as 0 3 * * *. Either this or an interval.",
+            "interval": "Seconds.",
+            "time_zone": "Of the cron expression, as Europe/Berlin. Empty: that of the project.",
+            "args": 'A JSON list, as [1, "two"].',
+            "kwargs": 'A JSON object, as {"days": 30}.',
+            "queue_name": "Empty: that of the task.",
+            "priority": "-100 to 100. Empty: that of the task.",
+            "missed": "What becomes of slots that are more than a minute late.",
+            "is_paused": "What falls due while it is paused is not made up for.",
+        }
+        widgets = {name: forms.Textarea({"rows": 2}) for name in ("args", "kwargs")}
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        try:
+            judge_name(name)
+            declared = load_settings().schedule
+        except (ValueError, ConfigurationError) as error:
+            raise ValidationError(f"The name is {name!r}, {error}.") from None
+        if name in declared:
+            raise ValidationError(
+                f"The name is {name!r}, which HOSTING['SCHEDULE'] has, allowed: another one."
+            )
+        return name
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        if "task_path" in self.fields and not self.errors:  # else there is only the pause to change
+            values = {name: self.cleaned_data.get(name) for name in DEFINITION}
+            definition = Definition(**{**values, "name": values["name"] or self.instance.name})
+            for complaint in complaints(definition, router.db_for_write(Schedule)):
+                self.add_error(complaint.field, f"{complaint.words}.")
+        return cleaned
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no parameter at run time
+    form = ScheduleForm
+    list_display = ("name", "task_path", *MOMENTS, "is_paused", "is_declared")
+    list_filter = ("is_paused", "is_declared")
+    search_fields = ("name", "task_path")
+    ordering = ("name",)
+    actions = ("pause", "resume", "run_now")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
+        return with_last_run(super().get_queryset(request))
+
+    # Columns
+
+    @admin.display(description="when")
+    def when(self, row: Schedule) -> str:
+        return _listed(row).when
+
+    @admin.display(description="next run")
+    def next_run(self, row: Schedule) -> str:
+        return _listed(row).next_in_words()
+
+    @admin.display(description="last run")
+    def last_run(self, row: Schedule) -> str:
+        return _listed(row).last_in_words()
+
+    # What may be changed
+
+    def get_fields(self, request: HttpRequest, obj: Schedule | None = None) -> tuple[str, ...]:
+        shown = (*DEFINITION, "is_paused")
+        return (*shown, "is_declared", *MOMENTS) if obj else shown
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Schedule | None = None
+    ) -> tuple[str, ...]:
+        if obj is None:
+            return ()
+        fixed = DEFINITION if obj.is_declared else ("name",)
+        return (*fixed, "is_declared", *MOMENTS)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
+        is_declared = obj is not None and obj.is_declared
+        return not is_declared and super().has_delete_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Schedule, form: Any, change: bool) -> None:
+        """Have what is new or changed count from now, by the clock of the database."""
+        changed = set(form.changed_data)
+        if not change or changed & set(DEFINITION):
+            obj.since = obj.handled_until = DatabaseNow()
+            changed |= {"since", "handled_until"}
+        elif "is_paused" in changed and not obj.is_paused:
+            obj.handled_until = DatabaseNow()
+            changed.add("handled_until")
+        # Nothing else: a scheduler may have moved the mark since the page was loaded.
+        obj.save(update_fields=changed) if change else obj.save(force_insert=True)
+        obj.refresh_from_db(fields=["since", "handled_until"])
+        store_for(obj._state.db or router.db_for_write(Schedule)).schedules.announce()
+
+    # Actions
+
+    @admin.action(description="Pause selected schedules", permissions=["change"])
+    def pause(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
+        count = sum(pause_schedule(row.name, rows.db) for row in rows)
+        self.message_user(request, f"Paused: {count}.", messages.SUCCESS)
+
+    @admin.action(description="Resume selected schedules", permissions=["change"])
+    def resume(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
+        count = sum(resume_schedule(row.name, rows.db) for row in rows)
+        self.message_user(request, f"Resumed: {count}.", messages.SUCCESS)
+
+    @admin.action(description="Run selected schedules now", permissions=["change"])
+    def run_now(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
+        for row in rows:
+            try:
+                result = run_schedule(row.name, rows.db)
+            except (ValueError, TypeError) as error:
+                self.message_user(request, f"{row.name} cannot run: {error}.", messages.ERROR)
+            else:
+                self.message_user(request, f"{row.name}: job {result.id}.", messages.SUCCESS)
+
+
+def _listed(row: Schedule) -> ListedSchedule:
+    return listed(record_of(row), last_run(row), row._state.db or "")
