@@ -26,6 +26,11 @@ def note(context: Any, number: int) -> None:
     _log(context, number)
 
 
+@task
+def nothing() -> None:
+    """What schedules enqueue, whose slots tell enough."""
+
+
 @task(takes_context=True, atomic=True)
 def note_atomically(context: Any, number: int) -> None:
     """Its effect commits with its completion."""

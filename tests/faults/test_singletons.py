@@ -1,4 +1,7 @@
-"""A fleet in which the process that holds a lease is killed, or stands still for too long."""
+"""A fleet in which the process that holds a lease is killed, or stands still for too long.
+
+Every process also keeps the schedules, which need no lease.
+"""
 
 import random
 import signal
@@ -9,6 +12,8 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
@@ -25,6 +30,12 @@ pytestmark = [
 
 PROCESSES = 6
 HOLDER = {"SERVICE": "tests.faults.services.Holder", "SINGLETON": True}
+TASK = "tests.faults.tasks.nothing"
+INTERVAL = 0.25
+SCHEDULE = {
+    "often": {"TASK": TASK, "INTERVAL": INTERVAL, "MISSED": "all"},
+    "cron": {"TASK": TASK, "CRON": "* * * * *", "MISSED": "all"},
+}
 
 
 class LeasedFleet:
@@ -68,6 +79,30 @@ class LeasedFleet:
         assert tokens == sorted(tokens)
         assert self.fleet.lines("Holder accepted") == []
 
+    def assert_a_job_for_every_slot(self) -> dict[str, int]:
+        """No slot was passed over, and none has two jobs; how many slots each schedule had."""
+        rows = self.fleet.project.rows("SELECT schedule, job_id, slot FROM hosting_scheduleslot")
+        jobs = self.fleet.number(
+            "SELECT (SELECT count(*) FROM hosting_job WHERE task_path = %s)"
+            " + (SELECT count(*) FROM hosting_jobresult WHERE task_path = %s)",
+            TASK,
+            TASK,
+        )
+        assert len({job_id for _, job_id, _ in rows}) == len(rows) == jobs
+        counts = {}
+        for name, distance in (("often", INTERVAL), ("cron", 60.0)):
+            moments = sorted(seconds_of(slot) for schedule, _, slot in rows if schedule == name)
+            distances = {round(later - earlier, 3) for earlier, later in pairwise(moments)}
+            assert distances <= {distance}
+            counts[name] = len(moments)
+        assert counts["often"] > 1
+        return counts
+
+
+def seconds_of(slot: datetime | str) -> float:
+    """A moment as the database gives it, in seconds."""
+    return (datetime.fromisoformat(slot) if isinstance(slot, str) else slot).timestamp()
+
 
 def can_write(url: str) -> bool:
     """Whether nobody has the database's write lock for long."""
@@ -81,7 +116,8 @@ def can_write(url: str) -> bool:
 
 @pytest.fixture
 def leased(make_fleet: MakeFleet) -> LeasedFleet:
-    fleet = make_fleet(services=[HOLDER], hosting={"LEASE_TIMEOUT": LEASE_TIMEOUT})
+    hosting = {"LEASE_TIMEOUT": LEASE_TIMEOUT, "SCHEDULE": SCHEDULE}
+    fleet = make_fleet(services=[HOLDER, "hosting.Scheduler"], hosting=hosting)
     fleet.start(PROCESSES)
     for worker in fleet.workers:
         worker.wait_for_line("Hosting ")
@@ -100,7 +136,8 @@ def test_another_takes_over_from_one_that_is_killed(
         leased.holder(token)
         seconds.append(time.monotonic() - killed)
     leased.fleet.stop()
-    report("leases, kills", kills=LEASE_KILLS, **spread(seconds), seconds=stopwatch())
+    slots = leased.assert_a_job_for_every_slot()
+    report("leases, kills", kills=LEASE_KILLS, **spread(seconds), **slots, seconds=stopwatch())
     leased.assert_one_at_a_time()
     assert max(seconds) < LEASE_TIMEOUT
 
@@ -119,7 +156,8 @@ def test_another_takes_over_from_one_that_stands_still_and_it_changes_nothing_af
         worker.wait_for_line(f"Holder refused {token}")
         worker.wait_for_line("stands by: ", count=len(seconds))
     leased.fleet.stop()
-    report("leases, pauses", pauses=LEASE_PAUSES, **spread(seconds), seconds=stopwatch())
+    slots = leased.assert_a_job_for_every_slot()
+    report("leases, pauses", pauses=LEASE_PAUSES, **spread(seconds), **slots, seconds=stopwatch())
     leased.assert_one_at_a_time()
     assert max(seconds) < LEASE_TIMEOUT
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from django.db import Error, connections
 
+from hosting import forks
 from hosting.queues.stores.inotify import Writes
 from hosting.queues.stores.listening import Listening
 
@@ -55,7 +56,8 @@ class Watcher(Listening):
         try:
             path = _path(self._alias)
             connections[self._alias].introspection.table_names()  # with a reader, there is an index
-            with Counter(path) as counter, Writes(path) as writes:
+            counter = Counter(path)
+            with Writes(path) as writes:
                 self._watch(counter, writes)
         except (OSError, Error) as error:
             logger.debug("Commits to %r are looked for, as %s", self._alias, error)
@@ -95,19 +97,31 @@ class Watcher(Listening):
                 self._ring()
 
 
+#: The files that were opened, by device and inode. None is ever closed: that would release all
+#: locks that SQLite has on it for this process (sqlite.org/howtocorrupt.html, 2.2), and another
+#: process would write into the middle of a transaction.
+_files: dict[tuple[int, int], int] = {}
+_opening = forks.lock()
+
+
+def _open(path: Path) -> int:
+    """A descriptor of the file that is there now, for reading; raises OSError if none is."""
+    with _opening:
+        there = os.stat(path)
+        if (there.st_dev, there.st_ino) not in _files:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            opened = os.fstat(file)  # which may be another by now
+            return _files.setdefault((opened.st_dev, opened.st_ino), file)
+        return _files[there.st_dev, there.st_ino]
+
+
 class Counter:
     """The counter of commits in the WAL-index; raises OSError where there is none."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.name}-shm")
-        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = _open(self._path)
         self._known = self._read()
-
-    def __enter__(self) -> Counter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
 
     def has_changed(self) -> bool:
         """Whether there was a commit since the last time."""
@@ -117,10 +131,8 @@ class Counter:
     def _read(self) -> tuple[bytes, int]:
         # The file is made anew when the last connection of all has closed: then the inode changes.
         with suppress(FileNotFoundError):
-            if os.stat(self._path).st_ino != os.fstat(self._file).st_ino:
-                os.close(self._file)
-                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        return os.pread(self._file, 4, 8), os.fstat(self._file).st_ino
+            self._file = _open(self._path)
+        return os.pread(self._file, 4, 8), self._file
 
 
 def _path(alias: str) -> Path:

@@ -1,0 +1,93 @@
+"""What tells a worker of commits to SQLite does not get in the way of SQLite's own locks."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, connections, transaction
+
+from hosting.models import Limit
+from hosting.queues.stores import store_for
+from tests.queues.conftest import until
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="is about files of SQLite"),
+]
+
+CAN_WRITE = """
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)
+try:
+    database.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError as error:
+    print(error)
+else:
+    print("can write")
+"""
+
+
+@pytest.fixture(autouse=True)
+def wal() -> Iterator[None]:
+    """Have the test's database keep a log, as the documentation recommends it."""
+    with connection.cursor() as cursor:
+        [[before]] = cursor.execute("PRAGMA journal_mode").fetchall()
+        cursor.execute("PRAGMA journal_mode=WAL")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA journal_mode={before}")
+
+
+def another_process() -> str:
+    """What another process is told that wants to write now."""
+    name = str(connections["default"].settings_dict["NAME"])
+    command = [sys.executable, "-c", CAN_WRITE, name]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def listeners() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "hosting:listen:default"]
+
+
+def test_who_ends_to_listen_takes_no_lock_from_the_process() -> None:
+    """Closing a file that SQLite has locked would release all locks that the process has on it
+    (sqlite.org/howtocorrupt.html, 2.2), and two processes would write at once.
+    """
+    rung = threading.Event()
+    with store_for("default").atomic():
+        Limit.objects.create(key="written")
+        with store_for("default").listening(rung.set):
+            until(lambda: listeners() and _waits(listeners()[0]))
+        until(lambda: not listeners())
+        assert another_process() == "database is locked"
+
+
+def test_commits_are_told_of_again_and_again() -> None:
+    for number in range(3):
+        rung = threading.Event()
+        with store_for("default").listening(rung.set):
+            until(lambda: _waits(listeners()[0]))
+            with transaction.atomic():
+                Limit.objects.create(key=f"{number}")
+            assert rung.wait(20)
+        until(lambda: not listeners())
+
+
+def test_a_few_files_are_opened_however_often_one_listens() -> None:
+    def once() -> int:
+        with store_for("default").listening(lambda: None):
+            until(lambda: _waits(listeners()[0]))
+        until(lambda: not listeners())
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    first = once()
+    assert [once() for _ in range(5)] == [first] * 5
+
+
+def _waits(thread: Any) -> bool:
+    """Whether the listener has set itself up and waits for writes."""
+    return "in wait" in thread.stack()
