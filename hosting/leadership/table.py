@@ -12,6 +12,7 @@ from django.apps import apps
 from django.db import connections, models, router
 from django.db.models import F, Q
 
+from hosting.cancellation import CancellationToken
 from hosting.exceptions import LeaseLost
 from hosting.queues.stores import store_for
 from hosting.queues.stores.clock import DatabaseNow, ago
@@ -106,6 +107,10 @@ class LeaseTable:
                 mine = mine.select_for_update()
             self._require(mine, name)
 
+    def hung_up_at(self, end: CancellationToken, seconds: float) -> AbstractContextManager[object]:
+        """Hang up the connection of the block's statements at `end`, not to wait for ever."""
+        return store_for(self.alias).hung_up_at(end, seconds)
+
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Give the statements in the block so many seconds; then their connection is hung up."""
         return store_for(self.alias).deadline(seconds)
@@ -117,7 +122,7 @@ class LeaseTable:
     @staticmethod
     def _require(mine: models.QuerySet[Any], name: str) -> None:
         if mine.values_list("token", flat=True).first() is None:
-            raise LeaseLost(f"The lease {name!r} is not held any more, so nothing was written.")
+            raise LeaseLost(name)
 
     # The models are looked up late: this module is imported while apps still load.
 

@@ -40,6 +40,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 from uuid import UUID
 
+from hosting.cancellation import CancellationToken
 from hosting.queues.stores.duties import Control, Upkeep
 from hosting.queues.stores.values import (
     Claim,
@@ -132,6 +133,13 @@ class Store(ABC):
     def farewell(self, seconds: float) -> AbstractContextManager[None]:
         """As `deadline`, for leaving a transaction, which may connect anew."""
         return self.deadline(seconds)
+
+    def hung_up_at(self, end: CancellationToken, seconds: float) -> AbstractContextManager[object]:
+        """Hang up the connection of the block's statements once `end` is cancelled.
+
+        It has so many seconds to connect, if it is not connected.
+        """
+        return nullcontext()
 
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         """Have `ring` called, on any thread, when other processes may have added jobs.

@@ -16,8 +16,14 @@ from django.conf import settings
 from django.db.models import QuerySet
 from psycopg import IsolationLevel
 
+from hosting.cancellation import CancellationToken
 from hosting.models import Job
-from hosting.queues.stores.deadline import connecting_within, deadline, shut_socket
+from hosting.queues.stores.deadline import (
+    connecting_within,
+    deadline,
+    no_connecting_after,
+    shut_socket,
+)
 from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.libpq import ask, can_ask, perform
@@ -114,6 +120,16 @@ class PostgreSQLStore(SQLStore):
         with (
             deadline(connection, seconds, shut_socket),
             connecting_within(connection, seconds),
+        ):
+            yield
+
+    @contextmanager
+    def hung_up_at(self, end: CancellationToken, seconds: float) -> Iterator[None]:
+        connection = self.connection
+        with (
+            connecting_within(connection, seconds),
+            no_connecting_after(end, connection),
+            end.register(lambda: shut_socket(connection.connection)),
         ):
             yield
 
