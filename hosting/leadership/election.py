@@ -40,7 +40,7 @@ class Election(BackgroundService):
 
     def __init__(self, timeout: float) -> None:
         self.timing = Timing(timeout)
-        self._table = LeaseTable(f"{process_name()}/{next(_numbers)}")
+        self._table = LeaseTable(f"{process_name()}/{next(_numbers)}", self.timing.renewal)
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._held: dict[str, HeldLease] = {}

@@ -40,6 +40,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db.models import Model, Q
+
 from hosting.cancellation import CancellationToken
 from hosting.queues.stores.duties import Control, Upkeep
 from hosting.queues.stores.values import (
@@ -140,6 +142,17 @@ class Store(ABC):
         It has so many seconds to connect, if it is not connected.
         """
         return nullcontext()
+
+    def end_when_silent(self, seconds: float) -> None:
+        """Have the database end this transaction once it hears nothing for so many seconds.
+
+        Else, whoever is cut off in the middle of it would keep its locks until that is noticed.
+        """
+        return None
+
+    def unlocked(self, model: type[Model], key: object) -> Q:
+        """The row with this key, for a statement that changes it, unless others have locked it."""
+        return Q(pk=key)
 
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         """Have `ring` called, on any thread, when other processes may have added jobs.

@@ -13,7 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Model, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from psycopg import IsolationLevel
 
 from hosting.cancellation import CancellationToken
@@ -132,6 +133,16 @@ class PostgreSQLStore(SQLStore):
             end.register(lambda: shut_socket(connection.connection)),
         ):
             yield
+
+    def end_when_silent(self, seconds: float) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statements.END_WHEN_SILENT, [f"{seconds * 1000:.0f}ms"])
+
+    def unlocked(self, model: type[Model], key: object) -> Q:
+        # Django's own way needs a transaction, and so a lock that outlives the statement.
+        quote = self.connection.ops.quote_name
+        table, column = quote(model._meta.db_table), quote(str(model._meta.pk.column))
+        return Q(pk__in=RawSQL(statements.UNLOCKED.format(column=column, table=table), [key]))
 
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         return Listener(self.alias, ring)
