@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -54,7 +54,10 @@ class Account:
 
 
 class Fleet:
-    """The workers of a project: `hosting` is its HOSTING, `options` those of its task backend."""
+    """The workers of a project: `hosting` is its HOSTING, `options` those of its task backend.
+
+    They host `services`, entries of HOSTED_SERVICES, beside the one that executes jobs.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Fleet:
         *,
         concurrency: int = 4,
         keeps_connections: bool = False,
+        services: Sequence[object] = (),
         hosting: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
@@ -76,7 +80,9 @@ class Fleet:
             "OPTIONS": {"DEAD_AFTER": DEAD_AFTER, **options},
         }
         self._environment = declare(
-            worker, settings={"TASKS": {"default": backend}, "HOSTING": dict(hosting or {})}
+            worker,
+            *services,
+            settings={"TASKS": {"default": backend}, "HOSTING": dict(hosting or {})},
         )
         if keeps_connections:
             self._environment["DATABASE_URL"] = f"{project.database_url}?conn_max_age=60"
@@ -85,10 +91,13 @@ class Fleet:
 
     # Processes
 
-    def start(self, count: int = 1, **env: str) -> list[ManagedProcess]:
-        """Start so many workers."""
+    def start(
+        self, count: int = 1, *, inside: tuple[str, ...] = (), **env: str
+    ) -> list[ManagedProcess]:
+        """Start so many workers; `inside` is as for `ManagedProcess`."""
+        given = {**self._environment, **env}
         started = [
-            self.project.start("runworker", env={**self._environment, **env}, program=PROGRAM)
+            self.project.start("runworker", env=given, program=PROGRAM, inside=inside)
             for _ in range(count)
         ]
         self.workers += started
@@ -114,6 +123,10 @@ class Fleet:
         given = (f"--arguments={json.dumps(arguments)}", f"--after={after}")
         process = self.enqueueing(task, count, *given, **env)
         assert process.wait_exit(LONG) == 0, process.output
+
+    def note_enqueued(self, count: int) -> None:
+        """Count so many jobs that others have enqueued."""
+        self._enqueued += count
 
     def kill(self, worker: ManagedProcess) -> int:
         """SIGKILL; how many jobs the worker held at that moment."""

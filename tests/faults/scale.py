@@ -12,6 +12,12 @@ DEAD_AFTER = float(os.environ.get("FAULTS_DEAD_AFTER", "3"))
 #: The same where few jobs leave it time to.
 DEAD_SOON = DEAD_AFTER * 2 / 3
 
+#: Seconds within which another process takes a lease over.
+LEASE_TIMEOUT = float(os.environ.get("FAULTS_LEASE_TIMEOUT", "3"))
+
+#: How often those that hold a lease lose it.
+LOSSES = max(1, KILLS // 8)
+
 #: Seconds in which this many jobs and faults are over on a slow machine.
 LONG = 90.0 + JOBS / 100 + KILLS * 10
 
