@@ -40,6 +40,9 @@ class ServiceStopError(HostingError):
 class LeaseLost(HostingError):
     """Another process may hold the lease of the service now, so what was to be written was not."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The lease {name!r} is not held any more, so nothing was written.")
+
 
 class ConfigurationError(ImproperlyConfigured, HostingError):
     """The settings of `hosting` are wrong; the message lists every problem found."""

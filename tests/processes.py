@@ -51,7 +51,8 @@ class ManagedProcess:
     One running ``manage.py`` command, with its output (standard error included) line by line.
 
     ``program`` is what Python runs instead of ``manage.py``, such as ``("-m", "django")``;
-    ``executable`` runs it instead of Python.
+    ``executable`` runs it instead of Python. ``inside`` is a command that runs the one that follows
+    it somewhere else, as the same process.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class ManagedProcess:
         *,
         program: tuple[str, ...] = ("manage.py",),
         executable: str = sys.executable,
+        inside: tuple[str, ...] = (),
         terminal: bool = False,
     ) -> None:
         self.arguments = (*program, *arguments)
@@ -71,7 +73,7 @@ class ManagedProcess:
         with ExitStack() as opened:
             keyboard_of_child = self._open_terminal(opened) if terminal else subprocess.DEVNULL
             self._process = subprocess.Popen(
-                [executable, *self.arguments],
+                [*inside, executable, *self.arguments],
                 cwd=ROOT,
                 env=dict(environment),
                 stdin=keyboard_of_child,
@@ -241,6 +243,7 @@ class Project:
         env: Mapping[str, str | None] | None = None,
         program: tuple[str, ...] = ("manage.py",),
         executable: str = sys.executable,
+        inside: tuple[str, ...] = (),
         terminal: bool = False,
     ) -> ManagedProcess:
         """Start ``manage.py ARGUMENTS`` and return at once; ``terminal`` gives it a keyboard."""
@@ -249,6 +252,7 @@ class Project:
             self.environment(env),
             program=program,
             executable=executable,
+            inside=inside,
             terminal=terminal,
         )
         self._processes.append(process)

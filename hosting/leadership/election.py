@@ -40,7 +40,7 @@ class Election(BackgroundService):
 
     def __init__(self, timeout: float) -> None:
         self.timing = Timing(timeout)
-        self._table = LeaseTable(f"{process_name()}/{next(_numbers)}")
+        self._table = LeaseTable(f"{process_name()}/{next(_numbers)}", self.timing.renewal)
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._held: dict[str, HeldLease] = {}
@@ -82,8 +82,12 @@ class Election(BackgroundService):
 
     def _round(self) -> float:
         """Do what the time has come for; seconds until there is more."""
-        if not self._try(self._serve):
+        if self._pause() <= 0 and not self._try(self._serve):
             return min(PAUSE, self.timing.renewal)
+        return self._pause()
+
+    def _pause(self) -> float:
+        """Seconds until there is something to do."""
         with self._lock:
             moments = [self._renew_at] if self._held else []
             if self._candidates:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hosting.alarm import alarm
 from hosting.cancellation import CancellationToken
 from hosting.clock import elapsed
+from hosting.exceptions import LeaseLost
 from hosting.leadership.table import LeaseTable
 from hosting.services.lease import Lease
 
@@ -55,8 +56,14 @@ class HeldLease(Lease):
             )
             self.lost.cancel()
 
-    def fenced(self) -> AbstractContextManager[Any]:
-        return self._table.fenced(self.name, self.token)
+    @contextmanager
+    def fenced(self) -> Iterator[None]:
+        if self.lost.is_cancelled:
+            raise LeaseLost(self.name)
+        # Who is cut off waits for the database as long as it has the lease, and then ends.
+        left = max(0.0, self._until - elapsed())
+        with self._table.hung_up_at(self.lost, left), self._table.fenced(self.name, self.token):
+            yield
 
     def _hold(self, until: float) -> None:
         self._until = until

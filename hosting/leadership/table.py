@@ -12,8 +12,10 @@ from django.apps import apps
 from django.db import connections, models, router
 from django.db.models import F, Q
 
+from hosting.cancellation import CancellationToken
 from hosting.exceptions import LeaseLost
 from hosting.queues.stores import store_for
+from hosting.queues.stores.base import Store
 from hosting.queues.stores.clock import DatabaseNow, ago
 
 #: Seconds after which a process that was not seen counts as gone, when those are counted that
@@ -31,10 +33,14 @@ class LeaseRow:
 
 
 class LeaseTable:
-    """The leases in the database in which they are kept; `holder` is who asks."""
+    """The leases in the database in which they are kept; `holder` is who asks.
 
-    def __init__(self, holder: str) -> None:
+    A transaction under a lease ends if nothing is heard for `silence` seconds before its commit.
+    """
+
+    def __init__(self, holder: str, silence: float = 2.0) -> None:
         self.holder = holder
+        self._silence = silence
 
     @property
     def alias(self) -> str:
@@ -44,7 +50,9 @@ class LeaseTable:
     def acquire(self, name: str, seconds: float) -> int | None:
         """Take a lease that is free or out of date for so many seconds; its token, or None."""
         free = Q(holder="") | Q(holder=self.holder) | Q(held_until__lt=DatabaseNow())
-        taken = self._rows.filter(free, name=name).update(
+        # One that is locked is not waited for: when the connection is hung up meanwhile, the server
+        # would go on waiting, and keep the connection for that.
+        taken = self._rows.filter(free, self._store.unlocked(self._model, name)).update(
             holder=self.holder,
             token=F("token") + 1,
             held_since=DatabaseNow(),
@@ -96,19 +104,24 @@ class LeaseTable:
         """A transaction that commits only if this lease has this token then; else `LeaseLost`.
 
         The row is locked for the commit alone: a lock for longer would keep its holder from
-        renewing it.
+        renewing it. One that is left by somebody who is cut off before the commit ends by itself.
         """
-        with store_for(self.alias).atomic():
+        with self._store.atomic():
             self._require(self._mine.filter(name=name, token=token), name)
             yield
             mine = self._mine.filter(name=name, token=token)
             if connections[self.alias].features.has_select_for_update:
+                self._store.end_when_silent(self._silence)
                 mine = mine.select_for_update()
             self._require(mine, name)
 
+    def hung_up_at(self, end: CancellationToken, seconds: float) -> AbstractContextManager[object]:
+        """Hang up the connection of the block's statements at `end`, not to wait for ever."""
+        return self._store.hung_up_at(end, seconds)
+
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         """Give the statements in the block so many seconds; then their connection is hung up."""
-        return store_for(self.alias).deadline(seconds)
+        return self._store.deadline(seconds)
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -117,7 +130,11 @@ class LeaseTable:
     @staticmethod
     def _require(mine: models.QuerySet[Any], name: str) -> None:
         if mine.values_list("token", flat=True).first() is None:
-            raise LeaseLost(f"The lease {name!r} is not held any more, so nothing was written.")
+            raise LeaseLost(name)
+
+    @property
+    def _store(self) -> Store:
+        return store_for(self.alias)
 
     # The models are looked up late: this module is imported while apps still load.
 

@@ -31,7 +31,8 @@ class Lease(ABC):
         """A transaction in the database of the leases that commits only if the lease is held then.
 
         Leaving it raises `LeaseLost`, and nothing is written, once another process has the lease;
-        entering it does so if it is known by then.
+        entering it does so if it is known by then. A statement that hangs in it, as of somebody who
+        is cut off, is hung up when the lease is lost, and raises what the database does then.
         """
 
 

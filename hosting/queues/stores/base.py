@@ -40,6 +40,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db.models import Model, Q
+
+from hosting.cancellation import CancellationToken
 from hosting.queues.stores.duties import Control, Upkeep
 from hosting.queues.stores.scheduled import Schedules
 from hosting.queues.stores.values import (
@@ -133,6 +136,24 @@ class Store(ABC):
     def farewell(self, seconds: float) -> AbstractContextManager[None]:
         """As `deadline`, for leaving a transaction, which may connect anew."""
         return self.deadline(seconds)
+
+    def hung_up_at(self, end: CancellationToken, seconds: float) -> AbstractContextManager[object]:
+        """Hang up the connection of the block's statements once `end` is cancelled.
+
+        It has so many seconds to connect, if it is not connected.
+        """
+        return nullcontext()
+
+    def end_when_silent(self, seconds: float) -> None:
+        """Have the database end this transaction once it hears nothing for so many seconds.
+
+        Else, whoever is cut off in the middle of it would keep its locks until that is noticed.
+        """
+        return None
+
+    def unlocked(self, model: type[Model], key: object) -> Q:
+        """The row with this key, for a statement that changes it, unless others have locked it."""
+        return Q(pk=key)
 
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         """Have `ring` called, on any thread, when other processes may have added jobs.

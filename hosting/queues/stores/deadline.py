@@ -19,7 +19,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from django.db import OperationalError
+
 from hosting.alarm import alarm
+from hosting.cancellation import CancellationToken
 
 HangUp = Callable[[Any], object]
 
@@ -118,6 +121,28 @@ def connecting_within(wrapper: Any, seconds: float) -> Iterator[None]:
         yield
     finally:
         wrapper.settings_dict = settings
+
+
+@contextmanager
+def no_connecting_after(end: CancellationToken, wrapper: Any) -> Iterator[None]:
+    """Refuse to connect anew in the block once `end` is cancelled: nothing could hang that up.
+
+    Django does when it leaves a transaction whose connection is gone.
+    """
+    outer, before = vars(wrapper).get("connect"), wrapper.connect
+
+    def connect() -> None:
+        if end.is_cancelled:
+            raise OperationalError("The connection was hung up, and none is made in its place.")
+        before()
+
+    wrapper.connect = connect
+    try:
+        yield
+    finally:
+        del wrapper.connect
+        if outer is not None:  # of a block around this one
+            wrapper.connect = outer
 
 
 def shut_socket(connection: Any) -> None:

@@ -13,11 +13,18 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Model, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from psycopg import IsolationLevel
 
+from hosting.cancellation import CancellationToken
 from hosting.models import Job
-from hosting.queues.stores.deadline import connecting_within, deadline, shut_socket
+from hosting.queues.stores.deadline import (
+    connecting_within,
+    deadline,
+    no_connecting_after,
+    shut_socket,
+)
 from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.libpq import ask, can_ask, perform
@@ -116,6 +123,26 @@ class PostgreSQLStore(SQLStore):
             connecting_within(connection, seconds),
         ):
             yield
+
+    @contextmanager
+    def hung_up_at(self, end: CancellationToken, seconds: float) -> Iterator[None]:
+        connection = self.connection
+        with (
+            connecting_within(connection, seconds),
+            no_connecting_after(end, connection),
+            end.register(lambda: shut_socket(connection.connection)),
+        ):
+            yield
+
+    def end_when_silent(self, seconds: float) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statements.END_WHEN_SILENT, [f"{seconds * 1000:.0f}ms"])
+
+    def unlocked(self, model: type[Model], key: object) -> Q:
+        # Django's own way needs a transaction, and so a lock that outlives the statement.
+        quote = self.connection.ops.quote_name
+        table, column = quote(model._meta.db_table), quote(str(model._meta.pk.column))
+        return Q(pk__in=RawSQL(statements.UNLOCKED.format(column=column, table=table), [key]))
 
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         return Listener(self.alias, ring)

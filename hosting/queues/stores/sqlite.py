@@ -19,6 +19,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
+from hosting.cancellation import CancellationToken
 from hosting.models import JobState
 from hosting.queues.stores.clock import sqlite_now
 from hosting.queues.stores.deadline import deadline, interrupt
@@ -98,6 +99,10 @@ class SQLiteStore(SQLStore):
 
     def deadline(self, seconds: float) -> AbstractContextManager[None]:
         return deadline(self.connection, seconds, interrupt)
+
+    def hung_up_at(self, end: CancellationToken, seconds: float) -> AbstractContextManager[object]:
+        connection = self.connection
+        return end.register(lambda: interrupt(connection.connection))
 
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         return Watcher(self.alias, ring)

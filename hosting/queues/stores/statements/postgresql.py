@@ -195,6 +195,11 @@ _IS_READY_BEHIND = f"""
     )
 """
 
+# For what is left of the transaction.
+END_WHEN_SILENT = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
+
+UNLOCKED = "SELECT {column} FROM {table} WHERE {column} = %s FOR UPDATE SKIP LOCKED"
+
 # What runs for none of the processes that live: by the gaps between their names, so that the
 # entries of what they have held before are not read.
 LOST = f"""
