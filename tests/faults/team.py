@@ -8,17 +8,19 @@ from math import inf
 from tests.faults.fleet import Account, Fleet
 from tests.faults.network import Host
 from tests.faults.scale import LEASE_TIMEOUT
+from tests.faults.slots import SCHEDULE
 from tests.faults.terms import TABLE
 from tests.processes import ManagedProcess, Project
 
 #: What each worker hosts beside the service that executes jobs.
-SERVICES = [{"SERVICE": "tests.faults.terms.Term", "SINGLETON": True}]
+SERVICES = [{"SERVICE": "tests.faults.terms.Term", "SINGLETON": True}, "hosting.Scheduler"]
 
 TOLD = r"^fact Term (begins|ends) token=(\d+) at=(\S+) "
 
 #: Which rows the jobs are of that have not ended, and all.
-LEFT = "SELECT CAST(trim(BOTH '[]' FROM args) AS integer) AS number FROM hosting_job"
-ENQUEUED = f"{LEFT} UNION ALL {LEFT}result"
+ROWS = "SELECT CAST(trim(BOTH '[]' FROM args) AS integer) AS number FROM {} WHERE args <> '[]'"
+LEFT = ROWS.format("hosting_job")
+ENQUEUED = f"{LEFT} UNION ALL {ROWS.format('hosting_jobresult')}"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Team:
         self.fleet = Fleet(
             project,
             services=SERVICES,
-            hosting={"LEASE_TIMEOUT": LEASE_TIMEOUT},
+            hosting={"LEASE_TIMEOUT": LEASE_TIMEOUT, "SCHEDULE": SCHEDULE},
             MAX_ATTEMPTS=100,  # a job whose own connection breaks has failed once
         )
         self._hosts: dict[ManagedProcess, Host] = {}
@@ -73,8 +75,11 @@ class Team:
     # What is known of the jobs
 
     def account(self) -> Account:
-        """What became of the jobs, with one for each row that the singleton has written."""
-        self.fleet.note_enqueued(self.fleet.number("SELECT count(*) FROM faults_leases"))
+        """What became of the jobs, with one for each row that the singleton has written, and one
+        for each slot.
+        """
+        for table in ("faults_leases", "hosting_scheduleslot"):
+            self.fleet.note_enqueued(self.fleet.number(f"SELECT count(*) FROM {table}"))
         return self.fleet.account()
 
     def enqueued_twice(self) -> int:

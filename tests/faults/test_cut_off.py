@@ -9,6 +9,7 @@ from tests.faults.conftest import Stopwatch
 from tests.faults.fleet import report
 from tests.faults.network import ServerOnHost
 from tests.faults.scale import LEASE_TIMEOUT, LONG, LOSSES, ON_SQLITE, share
+from tests.faults.slots import assert_a_job_for_every_slot
 from tests.faults.team import Run, Team
 
 pytestmark = [
@@ -90,6 +91,7 @@ def assert_nothing_is_done_twice(
     team.wait_until_all_caught_up()
     team.fleet.stop()
     runs, account, twice = team.runs(), team.account(), team.enqueued_twice()
+    slots = assert_a_job_for_every_slot(team.fleet)
     report(
         scenario,
         runs=len(runs),
@@ -97,6 +99,7 @@ def assert_nothing_is_done_twice(
         **{name: " ".join(f"{each:.2f}" for each in given) for name, given in seconds.items()},
         jobs=account.enqueued,
         twice=twice,
+        **slots,
         left=account.left,
         duplicates=account.duplicates,
         seconds=stopwatch(),

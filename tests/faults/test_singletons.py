@@ -12,8 +12,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
-from itertools import pairwise
 
 import pytest
 
@@ -21,6 +19,7 @@ from tests.faults.conftest import MakeFleet, Stopwatch
 from tests.faults.fleet import Fleet, report
 from tests.faults.scale import LEASE_KILLS, LEASE_PAUSES, LEASE_TIMEOUT, LONG, ON_SQLITE, SEED
 from tests.faults.services import POSTGRESQL_TABLE, SQLITE_TABLE
+from tests.faults.slots import SCHEDULE, assert_a_job_for_every_slot
 from tests.processes import ManagedProcess, sqlite_path
 
 pytestmark = [
@@ -31,12 +30,6 @@ pytestmark = [
 
 PROCESSES = 6
 HOLDER = {"SERVICE": "tests.faults.services.Holder", "SINGLETON": True}
-TASK = "tests.faults.tasks.nothing"
-INTERVAL = 0.25
-SCHEDULE = {
-    "often": {"TASK": TASK, "INTERVAL": INTERVAL, "MISSED": "all"},
-    "cron": {"TASK": TASK, "CRON": "* * * * *", "MISSED": "all"},
-}
 
 
 class LeasedFleet:
@@ -80,30 +73,6 @@ class LeasedFleet:
         assert tokens == sorted(tokens)
         assert self.fleet.lines("Holder accepted") == []
 
-    def assert_a_job_for_every_slot(self) -> dict[str, int]:
-        """No slot was passed over, and none has two jobs; how many slots each schedule had."""
-        rows = self.fleet.project.rows("SELECT schedule, job_id, slot FROM hosting_scheduleslot")
-        jobs = self.fleet.number(
-            "SELECT (SELECT count(*) FROM hosting_job WHERE task_path = %s)"
-            " + (SELECT count(*) FROM hosting_jobresult WHERE task_path = %s)",
-            TASK,
-            TASK,
-        )
-        assert len({job_id for _, job_id, _ in rows}) == len(rows) == jobs
-        counts = {}
-        for name, distance in (("often", INTERVAL), ("cron", 60.0)):
-            moments = sorted(seconds_of(slot) for schedule, _, slot in rows if schedule == name)
-            distances = {round(later - earlier, 3) for earlier, later in pairwise(moments)}
-            assert distances <= {distance}
-            counts[name] = len(moments)
-        assert counts["often"] > 1
-        return counts
-
-
-def seconds_of(slot: datetime | str) -> float:
-    """A moment as the database gives it, in seconds."""
-    return (datetime.fromisoformat(slot) if isinstance(slot, str) else slot).timestamp()
-
 
 def can_write(url: str) -> bool:
     """Whether nobody has the database's write lock for long."""
@@ -138,7 +107,7 @@ def test_another_takes_over_from_one_that_is_killed(
         leased.holder(token)
         seconds.append(time.monotonic() - killed)
     leased.fleet.stop()
-    slots = leased.assert_a_job_for_every_slot()
+    slots = assert_a_job_for_every_slot(leased.fleet)
     report("leases, kills", kills=LEASE_KILLS, **spread(seconds), **slots, seconds=stopwatch())
     leased.assert_one_at_a_time()
     assert max(seconds) < LEASE_TIMEOUT
@@ -159,7 +128,7 @@ def test_another_takes_over_from_one_that_stands_still_and_it_changes_nothing_af
         pauses[worker.pid] += 1
         worker.wait_for_line("lost its lease", count=pauses[worker.pid])
     leased.fleet.stop()
-    slots = leased.assert_a_job_for_every_slot()
+    slots = assert_a_job_for_every_slot(leased.fleet)
     report("leases, pauses", pauses=LEASE_PAUSES, **spread(seconds), **slots, seconds=stopwatch())
     leased.assert_one_at_a_time()
     assert max(seconds) < LEASE_TIMEOUT
