@@ -1,7 +1,8 @@
 """What a fleet costs that has nothing to do: processes of which one runs a service with a lease.
 
-The others stand by and look whether it is free; all of them say that they live. They are watched
-once every process has told so, as `idle` watches one worker; CPU is that of all together.
+The others stand by and look whether it is free; all of them look for slots of schedules, of which
+there are none, and say that they live. They are watched once every process has told so, as `idle`
+watches one worker; CPU is that of all together.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hosting import fleet
 
 PROCESSES = 20
 
-_SERVICES = [{"SERVICE": "bench.project.services.Idle", "SINGLETON": True}]
+_SERVICES = [{"SERVICE": "bench.project.services.Idle", "SINGLETON": True}, "hosting.Scheduler"]
 
 
 def idle_fleet(order: Order) -> Numbers:
