@@ -13,9 +13,10 @@ MANAGE := $(BIN)/python manage.py
 # there are processors; those that kill and break things keep the machine busy, and few of them run
 # at once; those few that measure moments have the machine to themselves, and come first, so that a
 # part of the suite without such tests does not end with "no tests ran". FAULTS=0 leaves faults out.
+# What is kept from the database runs on SQLite only, as it knows no difference.
 FAULTS ?= 1
 define SUITE
-sh -c 'worst=0; run() { $(BIN)/python -m pytest "$$@" $(ARGS); code=$$?; \
+sh -c 'worst=0; run() { $(BIN)/python -m pytest "$$@" $(WHICH) $(ARGS); code=$$?; \
 	[ $$code -eq 0 ] || [ $$code -eq 5 ] || worst=$$code; }; \
 	run -m alone; run -m "not alone and not faults and not servers" -n 4 --dist worksteal; \
 	[ "$(FAULTS)" = 0 ] || run -m faults -n 2 --dist worksteal; exit $$worst'
@@ -47,7 +48,7 @@ migrate: $(VENV)/.installed .env ## Bring the database up to date
 	@$(MANAGE) migrate --no-input --verbosity 0
 
 # Both run, so that one report shows what fails where.
-test: $(VENV)/.installed-dev ## Run the whole suite on SQLite, on a real PostgreSQL, and under the servers (ARGS="-k name")
+test: $(VENV)/.installed-dev ## Run the suite on SQLite, on a real PostgreSQL, and under the servers (ARGS="-k name")
 	@status=0; \
 	$(MAKE) --no-print-directory test-sqlite || status=1; \
 	$(MAKE) --no-print-directory test-postgresql || status=1; \
@@ -58,7 +59,8 @@ test-sqlite: $(VENV)/.installed-dev ## Run the whole suite on SQLite
 	@echo "== tests on SQLite"
 	@exec env -u DATABASE_URL $(SUITE)
 
-test-postgresql: $(VENV)/.installed-dev ## Run the whole suite on a temporary PostgreSQL
+test-postgresql: WHICH = --on-database
+test-postgresql: $(VENV)/.installed-dev ## Run all that asks a database on a temporary PostgreSQL
 	@echo "== tests on PostgreSQL"
 	@exec $(BIN)/python -m tests.postgresql $(SUITE)
 

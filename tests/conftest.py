@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 import hypothesis
 import pytest
 from django.conf import settings
+from django.test import TransactionTestCase
 
 from tests.processes import Databases, Project, databases
 
@@ -18,6 +19,33 @@ hypothesis.settings.load_profile("suite")
 # a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+#: A test that asks for none of these, and is not marked, is kept from the database.
+DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server", "project_databases"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--on-database",
+        action="store_true",
+        help="leave out the tests that are kept from the database, and so pass on any or on none",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--on-database"):
+        config.hook.pytest_deselected(items=[each for each in items if not asks_database(each)])
+        items[:] = [each for each in items if asks_database(each)]
+
+
+def asks_database(item: pytest.Item) -> bool:
+    """Whether pytest-django lets this test use the database, or processes of its own do."""
+    test_class = getattr(item, "cls", None)
+    is_case = test_class is not None and issubclass(test_class, TransactionTestCase)
+    is_marked = item.get_closest_marker("django_db") or item.get_closest_marker("process")
+    fixtures = getattr(item, "fixturenames", ())
+    return bool(is_case or is_marked or DATABASE_FIXTURES.intersection(fixtures))
 
 
 @pytest.hookimpl(wrapper=True)
