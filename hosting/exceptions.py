@@ -37,8 +37,11 @@ class ServiceStopError(HostingError):
         self.service = service
 
 
-class LeaseLost(HostingError):
-    """Another process may hold the lease of the service now, so what was to be written was not."""
+class LeaseLost(OperationCancelled):
+    """Another process may hold the lease of the service now, so what was to be written was not.
+
+    The service is asked to end at the same time, so that it is no failure if it ends with this.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The lease {name!r} is not held any more, so nothing was written.")

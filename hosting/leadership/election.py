@@ -18,7 +18,7 @@ from django.db import Error
 from hosting.cancellation import CancellationToken
 from hosting.clock import elapsed
 from hosting.ids import process_name
-from hosting.leadership.lease import HeldLease
+from hosting.leadership.lease import TAKEN, HeldLease
 from hosting.leadership.table import LeaseRow, LeaseTable
 from hosting.leadership.timing import Timing
 from hosting.scope import Scope
@@ -108,7 +108,7 @@ class Election(BackgroundService):
         gone = self._table.renew({lease.name: lease.token for lease in held}, self.timing.duration)
         for lease in leases:
             if lease.name in gone:
-                lease.lose("another process has it")
+                lease.lose(TAKEN)
             lease.extend(asked + self.timing.held)
             if not lease.is_held:  # its time may have ended while the answer was under way
                 self._forget(lease)

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db import Error
+
 from hosting.alarm import alarm
 from hosting.cancellation import CancellationToken
 from hosting.clock import elapsed
@@ -17,6 +19,7 @@ from hosting.services.lease import Lease
 logger = logging.getLogger(__name__)
 
 LATE = "it could not be renewed in time"
+TAKEN = "another process has it"
 
 
 class HeldLease(Lease):
@@ -62,8 +65,17 @@ class HeldLease(Lease):
             raise LeaseLost(self.name)
         # Who is cut off waits for the database as long as it has the lease, and then ends.
         left = max(0.0, self._until - elapsed())
-        with self._table.hung_up_at(self.lost, left), self._table.fenced(self.name, self.token):
-            yield
+        try:
+            with self._table.hung_up_at(self.lost, left), self._table.fenced(self.name, self.token):
+                yield
+        except LeaseLost:
+            self.lose(TAKEN)
+            raise
+        except Error as error:
+            # It was hung up, by us or by the database, because of that.
+            if not self.is_held:
+                raise LeaseLost(self.name) from error
+            raise
 
     def _hold(self, until: float) -> None:
         self._until = until

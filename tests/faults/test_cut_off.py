@@ -71,8 +71,8 @@ def test_the_fleet_outlives_a_restart_of_the_database(
         server_on_host.stop()
         ended = team.wait_for_end(old).ended
         old.worker.wait_for_line(rf"'Term' has lost its lease \(token {old.token}\)")
-        began = time.monotonic()
         server_on_host.start()
+        began = time.monotonic()
         new = team.wait_for_token(old.token)
         took.append(new.began - began)
         gaps.append(new.began - ended)

@@ -78,8 +78,9 @@ def test_who_waits_for_the_database_does_so_no_longer_than_it_holds_the_lease(
     began = threading.Event()
 
     def write() -> str:
-        with pytest.raises(OperationalError), lease.fenced():
+        with pytest.raises(LeaseLost) as caught, lease.fenced():
             write_and_hang(began.set)
+        assert isinstance(caught.value.__cause__, OperationalError)
         return "ended"
 
     def lose() -> str:

@@ -159,6 +159,29 @@ def test_the_service_knows_its_lease(fleet: Fleet, journal: Journal) -> None:
         pass
 
 
+def test_to_end_with_a_lost_lease_is_no_failure(
+    fleet: Fleet, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if the service is the first to notice."""
+
+    def work(token: CancellationToken) -> None:
+        try:
+            while not token.wait(0.01):
+                with fleet.made[0].lease.fenced():
+                    pass
+        finally:
+            connection.close()
+
+    host = fleet.started(execute=Then(Does(work), Polite()))
+    journal.wait_for("a.execute")
+    take_away()
+    journal.wait_for("a.close")
+    until(lambda: state(host) == ServiceState.STANDBY)
+    assert "has lost its lease (token 1): another process has it" in caplog.text
+    assert status(host, "a").last_error is None
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_a_service_that_needs_no_lease_has_one_that_is_always_held(journal: Journal) -> None:
     lease = a_service("a", journal).lease
     assert isinstance(lease, Unleased)
