@@ -10,5 +10,6 @@ from django.urls import include, path
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("messages_app.urls")),
+    path("hosting/", include("hosting.urls")),
     *staticfiles_urlpatterns(),
 ]

@@ -7,8 +7,9 @@ leadership                         leases, and services of which one copy runs i
 background                         the in-memory queue and its service
 queues                             the durable queue: stores, backend, worker, schedules
 builder, fleet                     putting a host together; seeing the other processes
+observability, vitals              how services are, and what is answered about that
 process                            which process hosts, and how it ends
-management, checks, apps           what a user types and sees
+management, views, checks, apps    what a user types and sees
 """
 
 from hosting.background import BackgroundTaskQueue, QueuedHostedService, background_tasks
@@ -41,6 +42,7 @@ from hosting.queues.worker import TaskWorker
 from hosting.scope import Scope, scope
 from hosting.services import (
     BackgroundService,
+    Condition,
     HostedService,
     Lease,
     ScopedService,
@@ -55,6 +57,7 @@ __all__ = [
     "Batch",
     "CancellationToken",
     "Concurrency",
+    "Condition",
     "ConfigurationError",
     "DatabaseTask",
     "HostLifetime",

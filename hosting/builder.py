@@ -77,6 +77,7 @@ def _supervised(
         stop_timeout=entry.stop_timeout,
         max_restarts=settings.max_restarts,
         restart_period=settings.restart_period,
+        watchdog=entry.watchdog,
     )
     make = partial(_construct, entry)
     if entry.singleton:

@@ -27,8 +27,8 @@ from hosting.ids import process_name
 from hosting.queues.stores import store_for
 from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.scope import Scope
-from hosting.services import BackgroundService, ServiceState, ServiceStatus
-from hosting.signals import service_state_changed
+from hosting.services import BackgroundService, Condition, ServiceState, ServiceStatus
+from hosting.signals import service_condition_changed, service_state_changed
 from hosting.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,9 @@ DEAD_AFTER = timedelta(seconds=60)
 
 #: Seconds between two looks for such rows, of which chance adds up to as many again.
 LOOK = 20.0
+
+#: After these a row is renewed at once.
+NEWS = (service_state_changed, service_condition_changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,14 @@ class FleetService:
     host_name: str
     pid: int
     seen_at: datetime
+    condition: str = Condition.HEALTHY
+    reason: str = ""  # for the condition
+    beat_at: datetime | None = None  # its last sign of life
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nobody needs to look at it."""
+        return self.condition == Condition.HEALTHY
 
 
 def services() -> list[FleetService]:
@@ -82,10 +93,12 @@ class FleetReporter(BackgroundService):
         self._wake_up = CancellationToken()
 
     def start(self, cancel: CancellationToken) -> None:
-        service_state_changed.connect(self._state_changed)
+        for signal in NEWS:
+            signal.connect(self._changed)
 
     def close(self) -> None:
-        service_state_changed.disconnect(self._state_changed)
+        for signal in NEWS:
+            signal.disconnect(self._changed)
 
     def execute(self, stopping: CancellationToken) -> None:
         while not stopping.is_cancelled:
@@ -97,7 +110,7 @@ class FleetReporter(BackgroundService):
             self._wake_up.wait(BEAT)
         self._guarded(self._delete)
 
-    def _state_changed(self, **_: Any) -> None:
+    def _changed(self, **_: Any) -> None:
         self._wake_up.cancel()
 
     def _guarded(self, action: Callable[[], None]) -> None:
@@ -165,11 +178,13 @@ def _as_json(status: ServiceStatus) -> str:
 
 def _service(row: Any, status: Mapping[str, Any]) -> FleetService:
     # A process of another version may tell more, or less.
-    since = status.get("since")
+    since, beat_at = status.get("since"), status.get("beat_at")
+    state = status.get("state", "unknown")
+    is_down = state in (ServiceState.RESTARTING, ServiceState.FAILED)
     return FleetService(
         name=status.get("name", ""),
         service=status.get("service", ""),
-        state=status.get("state", "unknown"),
+        state=state,
         since=parse_datetime(since) if since else None,
         ready=status.get("ready", False),
         restarts=status.get("restarts", 0),
@@ -179,4 +194,7 @@ def _service(row: Any, status: Mapping[str, Any]) -> FleetService:
         host_name=row.host_name,
         pid=row.pid,
         seen_at=row.seen_at,
+        condition=status.get("condition", Condition.DOWN if is_down else Condition.HEALTHY),
+        reason=status.get("reason", ""),
+        beat_at=parse_datetime(beat_at) if beat_at else None,
     )

@@ -25,6 +25,7 @@ from hosting.conf import HostingSettings
 from hosting.exceptions import (
     HostStateError,
     OperationCancelled,
+    ServiceStartError,
 )
 from hosting.lifetime import HostLifetime
 from hosting.loop import EventLoopThread
@@ -140,9 +141,12 @@ class Host:
     def _who(self) -> str:
         return f"{self.kind} process {self.pid}"
 
-    def services(self) -> list[ServiceStatus]:
-        """What is known of each service now, in starting order."""
-        return [service.status() for service in self._services]
+    def services(self, *, with_facts: bool = True) -> list[ServiceStatus]:
+        """What is known of each service now, in starting order.
+
+        Their `facts` are made by their own code, which may take its time.
+        """
+        return [service.status(with_facts=with_facts) for service in self._services]
 
     @contextmanager
     def _acting(self) -> Iterator[None]:
@@ -173,6 +177,7 @@ class Host:
         self.lifetime.stop()
         if not isinstance(error, OperationCancelled):
             logger.error("The host could not start: %s", error, exc_info=error)
+            self.lifetime.escalate(_cause(error))
         started = [service for service in self._services if service.has_started]
         return self._stop_all(started)
 
@@ -189,3 +194,10 @@ class Host:
 
     def _service_failed(self, service: SupervisedService) -> None:
         self.lifetime.escalate(f"service {service.name!r} failed for good")
+
+
+def _cause(error: BaseException) -> str:
+    """Why a host could not start, without the words of an error, which anybody may get to see."""
+    if isinstance(error, ServiceStartError):
+        return f"service {error.service!r} could not be started"
+    return f"it could not be started: {type(error).__name__}"

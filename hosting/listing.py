@@ -13,6 +13,7 @@ from hosting.conf import ServiceEntry, load
 from hosting.process.autostart import Decision, decide
 from hosting.process.facts import ProcessFacts, gather
 from hosting.process.servers import NAMES, Role
+from hosting.services import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class ListedService:
             return "unknown (is the database there and migrated?)"
         return (
             ", ".join(
-                f"{copy['state']} in {copy['kind']} {copy['pid']} on {copy['host_name']}"
+                f"{_state(copy)} in {copy['kind']} {copy['pid']} on {copy['host_name']}"
                 for copy in self.running
             )
             or "nowhere"
@@ -98,6 +99,16 @@ def list_services() -> Listing:
     )
 
 
+#: What is told of each running copy.
+COPY = ("kind", "host_name", "pid", "state", "condition", "reason", "beat_at")
+
+
+def _state(copy: Mapping[str, Any]) -> str:
+    """The state, and the condition where that tells more."""
+    is_told = copy["condition"] in (Condition.HEALTHY, Condition.DOWN)
+    return copy["state"] if is_told else f"{copy['state']}, {copy['condition']},"
+
+
 def _running() -> list[fleet.FleetService] | None:
     try:
         return fleet.services()
@@ -110,9 +121,7 @@ def _listed(entry: ServiceEntry, running: list[fleet.FleetService] | None) -> Li
         None
         if running is None
         else tuple(
-            {"kind": copy.kind, "host_name": copy.host_name, "pid": copy.pid, "state": copy.state}
-            for copy in running
-            if copy.name == entry.name
+            {key: getattr(copy, key) for key in COPY} for copy in running if copy.name == entry.name
         )
     )
     return ListedService(

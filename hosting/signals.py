@@ -8,6 +8,10 @@ from django.dispatch import Signal
 #: (`ServiceState`), `error` (the exception that caused it, or None).
 service_state_changed = Signal()
 
+#: The condition of a service that runs has changed. sender: the service's class; `service` (its
+#: name), `old` and `new` (`Condition`), `reason` (text for the new one).
+service_condition_changed = Signal()
+
 #: A host finished starting. sender: the host's class; `host`.
 host_started = Signal()
 

@@ -26,9 +26,11 @@ from hosting.exceptions import HostStateError
 from hosting.lifetime import HostLifetime
 from hosting.loop import CoroutineCall, EventLoopThread
 from hosting.services import BackgroundService, HostedService, ServiceState, ServiceStatus
+from hosting.services.health import Condition, Health
 from hosting.services.lease import Lease, Unleased
 from hosting.signals import service_state_changed
 from hosting.threads import ServiceThread
+from hosting.vitals import Vitals, publish
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Policy:
     stop_timeout: float | None = None  # seconds; None: what is left of the host's budget
     max_restarts: int = 5
     restart_period: float = 60.0  # seconds
+    watchdog: float | None = None  # seconds; None: what the service says itself
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -66,6 +69,10 @@ class SupervisedService:
         self._ready = False
         self._restarts = 0
         self._last_error: str | None = None
+        self.vitals = Vitals(
+            service.watchdog if self.policy.watchdog is None else self.policy.watchdog,
+            self._condition_changed,
+        )
         self._intensity = Intensity(self.policy.max_restarts, self.policy.restart_period)
         self._start: ServiceThread | None = None
         self._execution: ServiceThread | None = None
@@ -143,8 +150,11 @@ class SupervisedService:
                 self._last_error = f"{type(error).__name__}: {error}"
             if new is not ServiceState.RUNNING:
                 self._ready = False
-            elif not self.service.reports_ready:
-                self._ready = True  # else as it has reported itself, perhaps from its `start`
+                self.vitals.end()
+            else:
+                # If it reports that itself, it may have done so from its `start`.
+                self._ready = self._ready or not self.service.reports_ready
+                self.vitals.begin()
         self.announce(old, new, error)
         return True
 
@@ -157,11 +167,40 @@ class SupervisedService:
     def ready(self) -> None:
         """Note that the service, which is starting or running, does its work from now on."""
         with self._moving:
-            self._ready = self.state in (ServiceState.STARTING, ServiceState.RUNNING)
+            self._ready = self._is_alive
 
-    def status(self) -> ServiceStatus:
-        """What is known of the service now."""
-        service_class = type(self.service)
+    def beat(self, pause: float = 0.0, part: str = "") -> None:
+        """Note a sign of life of the service, or of a part of it."""
+        self.vitals.beat(pause, part)
+
+    def degraded(self, reason: str) -> None:
+        """Note that the service, which is starting or running, does its work badly."""
+        if self._is_alive:
+            self.vitals.degrade(reason)
+
+    def healthy(self) -> None:
+        """Note that the service does its work as it should."""
+        self.vitals.recover()
+
+    @property
+    def _is_alive(self) -> bool:
+        return self.state in (ServiceState.STARTING, ServiceState.RUNNING)
+
+    def health(self) -> Health:
+        """What can be said now of the service's health."""
+        if not self.state.is_healthy:
+            is_again = self.state is ServiceState.RESTARTING
+            return Health(Condition.DOWN, "crashed, is run again" if is_again else "has failed")
+        return self.vitals.health()
+
+    def _condition_changed(self, old: Health, new: Health) -> None:
+        execution = self._execution
+        here = self.stack(execution) if execution else "(it has no thread of its own)\n"
+        publish(self.service, self.name, old, new, here)
+
+    def status(self, *, with_facts: bool = True) -> ServiceStatus:
+        """What is known of the service now; without its facts, from memory alone."""
+        service_class, health = type(self.service), self.health()
         return ServiceStatus(
             name=self.name,
             service=f"{service_class.__module__}.{service_class.__qualname__}",
@@ -170,7 +209,11 @@ class SupervisedService:
             ready=self._ready,
             restarts=self._restarts,
             last_error=self._last_error,
-            facts=self._facts(),
+            facts=self._facts() if with_facts else {},
+            reports_ready=self.service.reports_ready,
+            condition=health.condition,
+            reason=health.reason,
+            beat_at=self.vitals.beat_at,
         )
 
     def _facts(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def declared(settings: Any) -> Iterator[None]:
             "OPTIONS": {"url": "x"},
             "RESTART": "always",
             "STOP_TIMEOUT": 3,
+            "WATCHDOG": 60,
         },
         {"SERVICE": f"{HERE}.Beta", "ENABLED": False},
         f"{HERE}.Timed",
@@ -66,6 +67,7 @@ def test_each_service_has_its_options_and_its_policy() -> None:
     assert (configured.service.url, configured.service.retries) == ("x", 3)
     assert (configured.policy.restart, configured.policy.stop_timeout) == ("always", 3.0)
     assert (timed.policy.restart, timed.policy.stop_timeout) == ("on-failure", None)
+    assert (configured.policy.watchdog, timed.policy.watchdog) == (60.0, None)
     for supervised in (configured, timed):
         assert supervised.policy.max_restarts == 7
         assert supervised.policy.restart_period == 8.0

@@ -17,9 +17,11 @@ import hosting
 from hosting import Backoff, DatabaseTask, signals
 from hosting.conf import entries, schedule, settings
 from hosting.management.commands import runworker
+from hosting.observability.health import QUESTIONS
 from hosting.process import children, exits, lifeline
 from hosting.process.autostart import RULES
 from hosting.queues import options
+from hosting.services import Condition
 from hosting.testing.conformance.case import ConformanceCase
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,6 +53,7 @@ def test_every_page_is_there() -> None:
         "README",
         "CHANGELOG",
         "architecture",
+        "health",
         "leases",
         "lifecycle",
         "performance",
@@ -164,6 +167,17 @@ def test_names_of_the_facade_are_documented(name: str) -> None:
 
 
 @every_page
+def test_probes_ask_questions_that_there_are(page: Path) -> None:
+    asked = set(re.findall(r"health/(\w+)\b(?!\.)", page.read_text())) - {"health"}
+    assert asked <= QUESTIONS.keys(), f"{page.name} asks {asked}"
+
+
+@pytest.mark.parametrize("condition", Condition)
+def test_conditions_are_documented(condition: Condition) -> None:
+    assert row("health.md", "The answer", condition.value)
+
+
+@every_page
 def test_links_lead_somewhere(page: Path) -> None:
     for target in LINK.findall(without_code(page.read_text())):
         if re.match(r"\w+:", target):
@@ -193,7 +207,7 @@ def test_imports_from_hosting_work(page: Path) -> None:
 
 @every_page
 def test_services_in_python_blocks_say_hosting_names_that_exist(page: Path) -> None:
-    for name in re.findall(r'"hosting\.(\w+)"', page.read_text()):
+    for name in re.findall(r'(?<!include\()"hosting\.(\w+)"', page.read_text()):
         assert name in hosting.__all__, f"{page.name} names hosting.{name}"
 
 

@@ -292,6 +292,27 @@ def test_the_row_is_gone_also_when_another_service_hangs(
         release.cancel()
 
 
+def test_a_change_of_condition_is_shown_at_once(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hosting.fleet.BEAT", 900.0)
+    service = a_service("a", journal, execute=Polite())
+    with reporting_host(service):
+        until_shown("a", "running")
+        service.beat()
+        service.degraded("slow")
+        until(lambda: (found := shown("a")) is not None and found.condition == "degraded")
+        found = shown("a")
+        assert found is not None
+        assert (found.reason, found.is_healthy) == ("slow", False)
+        assert found.beat_at is not None
+
+
+def test_what_a_process_of_an_earlier_version_does_not_tell_follows_from_the_state() -> None:
+    a_row(services=[{"name": "a", "state": "running"}, {"name": "b", "state": "failed"}])
+    assert [found.condition for found in fleet.services()] == ["healthy", "down"]
+
+
 def test_the_reporter_needs_no_host_to_be_a_service() -> None:
     """It is an ordinary service."""
     reporter = FleetReporter("web", lambda: [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -60,10 +61,10 @@ class QueuedHostedService(BackgroundService):
         with self.queue.consumer():
             self.ready()
             helpers = [
-                ServiceThread(f"hosting:{self.name}:{n}", lambda: self._consume(stopping))
+                ServiceThread(f"hosting:{self.name}:{n}", partial(self._consume, stopping, str(n)))
                 for n in range(2, self.concurrency + 1)
             ]
-            self._consume(stopping)
+            self._consume(stopping, "")
             for helper in helpers:
                 helper.finished.wait()
         self._report_left()
@@ -97,16 +98,19 @@ class QueuedHostedService(BackgroundService):
             except ValueError as error:
                 yield str(error)
 
-    def _consume(self, stopping: CancellationToken) -> None:
+    def _consume(self, stopping: CancellationToken, part: str) -> None:
         tally = Tally()
         self._tallies.append(tally)
-        while (item := self._next(stopping)) is not None:
+        idle = partial(self._runtime.beat, float("inf"), part)
+        while (item := self._next(stopping, idle)) is not None:
+            self._runtime.beat(part=part)
             self._run(item, tally)
 
-    def _next(self, stopping: CancellationToken) -> WorkItem | None:
+    def _next(self, stopping: CancellationToken, idle: Callable[[], object]) -> WorkItem | None:
         """The next item; None when the service is to end and nothing is left that it may do."""
         if (item := self._poll()) is not None:
             return item
+        idle()
         try:
             return self.queue.dequeue(stopping)
         except OperationCancelled:

@@ -30,6 +30,7 @@ class ServiceEntry:
     run_in: frozenset[str] = frozenset({WEB, WORKER})
     restart: str = ON_FAILURE
     stop_timeout: float | None = None  # seconds; None: what is left of SHUTDOWN_TIMEOUT
+    watchdog: float | None = None  # seconds; None: what the class says
     singleton: bool = False  # one copy in the whole fleet
     enabled: bool = True
 
@@ -67,6 +68,7 @@ KEYS: Mapping[str, tuple[str, str, values.Judge]] = {
         "stop_timeout",
         values.or_none(values.positive_seconds),
     ),
+    "WATCHDOG": ("hosting.E017", "watchdog", values.or_none(values.positive_seconds)),
     "SINGLETON": ("hosting.E013", "singleton", values.boolean),
     "ENABLED": ("hosting.E014", "enabled", values.boolean),
 }
@@ -91,6 +93,8 @@ class EntryJudge:
         if self._is_switch():
             return SwitchedOff(found["name"], self._where) if self._sound else None
         service_class = self._judge_class()
+        if service_class is not None:
+            self._judge_watchdog(service_class)
         if service_class is None or not self._sound:
             return None
         found.setdefault("name", service_class.__name__)
@@ -153,6 +157,15 @@ class EntryJudge:
             self._wrong("hosting.E008", f"SERVICE {path!r} does not define {missing}")
             return None
         return found
+
+    def _judge_watchdog(self, service_class: type[HostedService]) -> None:
+        try:
+            values.or_none(values.positive_seconds)(service_class.watchdog)
+        except ValueError as error:
+            self._wrong(
+                "hosting.E017",
+                f"watchdog of {service_class.__name__} is {service_class.watchdog!r}, {error}",
+            )
 
     def _options_fit(self, entry: ServiceEntry) -> bool:
         try:

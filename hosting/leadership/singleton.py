@@ -27,6 +27,7 @@ from hosting.starting import Start
 from hosting.stopping import NOT_CLEAN, Stop
 from hosting.supervision import Policy, SupervisedService
 from hosting.threads import ServiceThread
+from hosting.vitals import Vitals
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class SingletonService(SupervisedService):
         settings: HostingSettings,
     ) -> None:
         super().__init__(make(), name, policy)
+        self.vitals = Vitals(None, self._condition_changed)  # signs of life come in a term
         self._make = make
         self._election = election
         self._settings = settings
@@ -68,15 +70,18 @@ class SingletonService(SupervisedService):
             raise HostStateError(f"Service {self.name!r} is {self.state}, it cannot stand by.")
         self._execution = ServiceThread(f"hosting:{self.name}:lease", self._run_terms)
 
-    def status(self) -> ServiceStatus:
-        told, term = super().status(), self._term
+    def status(self, *, with_facts: bool = True) -> ServiceStatus:
+        told, term = super().status(with_facts=False), self._term
         if term is None:
-            return replace(told, facts={})
-        now = term.status()
+            return told
+        now = term.status(with_facts=with_facts)
         return replace(
             told,
             ready=now.ready,
             restarts=told.restarts + now.restarts,
+            condition=now.condition,
+            reason=now.reason,
+            beat_at=now.beat_at,
             facts={**now.facts, "lease_token": term.lease.token},
         )
 

@@ -13,7 +13,7 @@ from hosting.builder import build_host
 from hosting.conf import WEB
 from hosting.exceptions import ConfigurationError
 from hosting.host import Host
-from hosting.process.current import set_current_host
+from hosting.process.current import set_absence, set_current_host
 from hosting.process.shutdown import stop_before_exit
 from hosting.process.web_signals import StopWithSignals, in_main_thread
 
@@ -39,6 +39,7 @@ class WebHosting:
         hears_once: bool,
     ) -> None:
         self.pid = os.getpid()
+        set_absence("its services have not started yet")
         self._host: Host | None = None
         self._abandoned = threading.Event()
         self._ended = threading.Event()
@@ -85,6 +86,7 @@ class WebHosting:
         try:
             self._host = host = build_host(WEB)
         except ConfigurationError as error:
+            set_absence("the settings of its services are wrong")
             logger.error(
                 "Not hosting in process %d, the settings are wrong, as manage.py check shows:\n%s",
                 self.pid,

@@ -55,6 +55,9 @@ class Duty:
     poll_interval: float  # seconds
     call: Callable[..., Any]  # calls a function here, or a coroutine function on the event loop
     ready: Callable[[], None]  # told after every successful look at the queue
+    beat: Callable[[float], None]  # told before every wait, and how long that may take
+    degraded: Callable[[str], None]  # told why the queue cannot be looked at
+    healthy: Callable[[], None]  # told when it can be again
     recycle: Callable[[str], None]  # told why this process should be replaced
 
 
@@ -82,6 +85,7 @@ class Shift:
 
     def work(self, stopping: CancellationToken) -> None:
         """Claim and execute until `stopping` is cancelled, then end the jobs in hand."""
+        duty = self._duty
         with ExitStack() as stack:
             stack.callback(self._settler.close)
             stack.enter_context(stopping.register(self._wake.set))
@@ -91,7 +95,9 @@ class Shift:
             self._set_up(stack)
             while not stopping.is_cancelled:
                 self._wake.clear()
-                self._wake.wait(self._round(stopping))
+                pause = self._round(stopping)
+                duty.beat(pause)
+                self._wake.wait(pause)
             self._finish()
 
     def _note_end(self) -> None:
@@ -146,8 +152,13 @@ class Shift:
                 self._serve()
         except DATABASE_TROUBLE as error:
             self._lookout.ring()
-            stopping.wait(self._outage.note(error))
+            pause = self._outage.note(error)
+            self._duty.degraded(f"the database {self._store.alias!r} is away: {error}")
+            self._duty.beat(pause)
+            stopping.wait(pause)
             return 0.0
+        if self._outage.has_begun:
+            self._duty.healthy()
         self._outage.end()
         self._duty.ready()
         return self._pause()

@@ -61,6 +61,9 @@ class TaskWorker(BackgroundService):
             poll_interval=self.poll_interval,
             call=self._runtime.call,
             ready=self.ready,
+            beat=self.beat,
+            degraded=self.degraded,
+            healthy=self.healthy,
             recycle=self.lifetime.recycle,
         )
         self._shift = Shift(duty, self._order, self._tally)

@@ -31,6 +31,15 @@ class Runtime(Protocol):
     def ready(self) -> None:
         """Note that the service is ready."""
 
+    def beat(self, pause: float = 0.0, part: str = "") -> None:
+        """Note a sign of life of the service, or of a part of it (see `HostedService.beat`)."""
+
+    def degraded(self, reason: str) -> None:
+        """Note that the service is degraded."""
+
+    def healthy(self) -> None:
+        """Note that the service is degraded no more."""
+
 
 class Unhosted:
     """The runtime of a service that no host runs, as in a unit test that calls its methods."""
@@ -44,6 +53,15 @@ class Unhosted:
         return asyncio.run(result) if inspect.iscoroutine(result) else result
 
     def ready(self) -> None:
+        pass
+
+    def beat(self, pause: float = 0.0, part: str = "") -> None:
+        pass
+
+    def degraded(self, reason: str) -> None:
+        pass
+
+    def healthy(self) -> None:
         pass
 
 
@@ -61,6 +79,10 @@ class HostedService:
     #: Whether the service is ready only once it has called `ready()`; otherwise it is ready as soon
     #: as it has started.
     reports_ready: ClassVar[bool] = False
+
+    #: Seconds within which the service gives a sign of life (see `beat`) while it runs; without one
+    #: it counts as stuck. None: nobody expects any. The entry's WATCHDOG wins.
+    watchdog: float | None = None
 
     _attached: Runtime | None = None
 
@@ -91,6 +113,18 @@ class HostedService:
     def ready(self) -> None:
         """Tell the host that the service does its work now (see `reports_ready`)."""
         self._runtime.ready()
+
+    def beat(self, pause: float = 0.0) -> None:
+        """Give a sign of life; the next is due within `pause` seconds and the `watchdog` after."""
+        self._runtime.beat(pause)
+
+    def degraded(self, reason: str) -> None:
+        """Tell that the service does its work badly, or not all of it, until `healthy()`."""
+        self._runtime.degraded(reason)
+
+    def healthy(self) -> None:
+        """Tell that the service does its work as it should, after `degraded()`."""
+        self._runtime.healthy()
 
     @property
     def lifetime(self) -> HostLifetime:

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from hosting.services.health import Condition
+
 
 class ServiceState(StrEnum):
     """Where a service is in its life."""
@@ -81,3 +83,12 @@ class ServiceStatus:
     restarts: int  # how often it was run again after it had ended
     last_error: str | None
     facts: Mapping[str, Any] = field(default_factory=dict)  # what the service reports of itself
+    reports_ready: bool = False  # whether it is ready only once it says so
+    condition: Condition = Condition.HEALTHY
+    reason: str = ""  # for the condition
+    beat_at: datetime | None = None  # its last sign of life
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nobody needs to look at it."""
+        return self.condition.is_healthy

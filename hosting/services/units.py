@@ -57,6 +57,7 @@ class UnitService(BackgroundService):
 
     def run_unit(self, unit: Callable[..., Any], *args: Any, hand_over: bool = False) -> None:
         """Run `unit(*args)`, or `unit(scope, *args)`; an end by cancellation is no failure."""
+        self.beat()
         self.unit_count += 1
         self.last_unit_at = timezone.now()
         began = time.monotonic()
@@ -125,7 +126,7 @@ class TimedService(UnitService):
     def execute(self, stopping: CancellationToken) -> None:
         schedule = self.schedule()
         due = schedule.first(schedule.now())
-        while not _wait_until(due + self.delay(), schedule, stopping):
+        while not _wait_until(due + self.delay(), schedule, stopping, self.beat):
             self.run_unit(self.tick, stopping)
             due = following(schedule, self.missed, due, schedule.now())
 
@@ -163,6 +164,7 @@ class ScopedService(UnitService):
         pause = parse_interval(self.interval)
         while not stopping.is_cancelled:
             self.run_unit(self.work, stopping, hand_over=True)
+            self.beat(pause)
             stopping.wait(pause)
 
     @classmethod
@@ -195,9 +197,13 @@ def _complaint(parse: Callable[..., Any], *values: Any) -> Iterator[str]:
         yield str(error)
 
 
-def _wait_until(due: float, schedule: Schedule, stopping: CancellationToken) -> bool:
+def _wait_until(
+    due: float, schedule: Schedule, stopping: CancellationToken, beat: Callable[[float], None]
+) -> bool:
     """Wait until the schedule's clock reads `due`; True if the service is to end instead."""
     while (delay := due - schedule.now()) > 0:
-        if stopping.wait(min(delay, LONGEST_WAIT)):
+        pause = min(delay, LONGEST_WAIT)
+        beat(pause)
+        if stopping.wait(pause):
             return True
     return stopping.is_cancelled

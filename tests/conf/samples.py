@@ -54,6 +54,10 @@ class Fussy(HostedService):
         raise LookupError("no such file")
 
 
+class Watched(HostedService):
+    watchdog = "1 minute"  # type: ignore[assignment]
+
+
 class Judging(HostedService):
     """Judges its options, and fails to where they are too odd."""
 

@@ -177,6 +177,14 @@ BAD = [
         "STOP_TIMEOUT infinite", ["STOP_TIMEOUT is inf"], "hosting.E012", STOP_TIMEOUT=float("inf")
     ),
     alpha("STOP_TIMEOUT huge", ["STOP_TIMEOUT is 1000"], "hosting.E012", STOP_TIMEOUT=HUGE),
+    alpha("WATCHDOG 0", ["WATCHDOG is 0", "more than 0", "None"], "hosting.E017", WATCHDOG=0),
+    alpha("WATCHDOG str", ["WATCHDOG is '30'"], "hosting.E017", WATCHDOG="30"),
+    alpha(
+        "watchdog of the class",
+        ["watchdog of Watched is '1 minute'", "more than 0"],
+        "hosting.E017",
+        SERVICE="tests.conf.samples.Watched",
+    ),
     alpha("SINGLETON", ["SINGLETON is 'yes'", "True or False"], "hosting.E013", SINGLETON="yes"),
     alpha("ENABLED", ["ENABLED is 'no'", "True or False"], "hosting.E014", ENABLED="no"),
     alpha("ENABLED 0", ["ENABLED is 0"], "hosting.E014", ENABLED=0),

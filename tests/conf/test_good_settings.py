@@ -40,6 +40,7 @@ def test_the_defaults_of_an_entry(declare: Declare) -> None:
     assert entry.run_in == {"web", "worker"}
     assert entry.restart == "on-failure"
     assert entry.stop_timeout is None
+    assert entry.watchdog is None
     assert entry.enabled
 
 
@@ -65,6 +66,7 @@ def test_every_key_of_an_entry(declare: Declare) -> None:
                 "RUN_IN": ["worker"],
                 "RESTART": "always",
                 "STOP_TIMEOUT": 3,
+                "WATCHDOG": 60,
                 "SINGLETON": True,
                 "ENABLED": True,
             }
@@ -76,6 +78,7 @@ def test_every_key_of_an_entry(declare: Declare) -> None:
     assert entry.run_in == {"worker"}
     assert entry.restart == "always"
     assert entry.stop_timeout == 3.0
+    assert entry.watchdog == 60.0
     assert entry.singleton
 
 

@@ -18,6 +18,7 @@ from hosting.host import Host
 from hosting.leadership.election import Election
 from hosting.leadership.singleton import SingletonService
 from hosting.models import HostProcess, Lease
+from hosting.observability.health import Subject, live, ready
 from hosting.queues.stores.clock import DatabaseNow
 from hosting.services import HostedService, ServiceState
 from hosting.services.lease import Unleased
@@ -133,6 +134,27 @@ def test_one_runs_and_the_other_stands_by_until_it_stops(
     lines = journal.lines
     assert lines.index("one.close") < lines.index("two.starting")
     assert status(two, "a").facts["lease_token"] == 2
+
+
+def test_who_stands_by_is_ready_and_who_runs_tells_how_it_is(
+    fleet: Fleet, journal: Journal
+) -> None:
+    one = fleet.started("one", policy=Policy(backoff=AT_ONCE, watchdog=1.0))
+    journal.wait_for("one.execute")
+    type(fleet.made[0]).reports_ready = True
+    two = fleet.started("two")
+    try:
+        until(lambda: state(two) == ServiceState.STANDBY)
+        assert ready(Subject(two)).is_good
+        assert live(Subject(two)).is_good
+        fleet.made[0].degraded("slow")
+        assert (status(one, "a").condition, status(one, "a").reason) == ("degraded", "slow")
+        fleet.made[0].healthy()
+        until(lambda: status(one, "a").condition == "stuck")
+        assert not live(Subject(one)).is_good
+        assert live(Subject(two)).is_good
+    finally:
+        type(fleet.made[0]).reports_ready = False
 
 
 def test_one_that_never_had_the_lease_is_closed_once(fleet: Fleet, journal: Journal) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
+from hosting.models import HostProcess
 from hosting.process.autostart import RULES
 from hosting.process.servers import NAMES
 from tests.processes import PATIENCE, Project
@@ -151,6 +153,24 @@ def test_a_project_without_services(settings: Any) -> None:
     assert json.loads("\n".join(listing("--format", "json")))["services"] == []
 
 
+@pytest.mark.django_db
+def test_a_copy_that_needs_a_look_says_so() -> None:
+    copies = [
+        {"name": "Recorder", "state": "running", "condition": "stuck", "reason": "no sign of life"},
+        {"name": "slow", "state": "failed", "condition": "down", "reason": "has failed"},
+    ]
+    now = timezone.now()
+    row = {"host_name": "here", "pid": 1, "kind": "worker", "version": "0"}
+    HostProcess.objects.create(
+        id="1", services=json.dumps(copies), started_at=now, seen_at=now, **row
+    )
+
+    lines = listing()
+
+    assert lines[1].endswith("running, stuck, in worker 1 on here")
+    assert lines[2].endswith("failed in worker 1 on here")
+
+
 @pytest.mark.parametrize("options", [[], ["--explain"], ["--format", "json"]])
 def test_wrong_settings_are_one_error_that_says_what(settings: Any, options: list[str]) -> None:
     settings.HOSTED_SERVICES = ["nowhere.Service"]
@@ -187,6 +207,7 @@ class TestOtherProcesses:
         [recorder, second] = shown["services"]
         [copy] = recorder["running"]
         assert (copy["kind"], copy["pid"], copy["state"]) == ("worker", worker.pid, "running")
+        assert (copy["condition"], copy["reason"], copy["beat_at"]) == ("healthy", "", None)
         assert second["running"] == []
         assert f"running in worker {worker.pid} on {copy['host_name']}" in text[1]
         assert text[2].endswith("nowhere")

@@ -1,5 +1,6 @@
 """The arguments of `manage.py runworker`; `tests.process.test_worker` shows what it does."""
 
+import socket
 import subprocess
 import sys
 import textwrap
@@ -7,11 +8,14 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from hosting.conf import HostingSettings
 from hosting.host import Host
 from hosting.management.commands import runworker as runworker_command
-from hosting.process import worker
+from hosting.process import current, reloading, worker
+from hosting.process.asking import ask_at
+from hosting.process.probes import ProbeServer
 from tests.processes import PATIENCE, ROOT, Project
 from tests.projects import declare, events
 
@@ -28,6 +32,8 @@ def hosted(settings: Any, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         {"SERVICE": f"{PATH}.Recorder", "NAME": "web-only", "RUN_IN": ["web"]},
         {"SERVICE": f"{PATH}.Recorder", "NAME": "off", "ENABLED": False},
     ]
+    monkeypatch.setattr(current, "_host", None)
+    monkeypatch.setattr(current, "_absence", (0, ""))
     ran: list[list[str]] = []
 
     def run(host: Host) -> int:
@@ -118,9 +124,10 @@ def test_so_is_one_of_a_call(hosted: list[list[str]], number: object) -> None:
         call_command("runworker", processes=number, skip_checks=True)
 
 
-@pytest.mark.parametrize("other", ["--reload", "--interactive"])
+@pytest.mark.parametrize("other", ["--reload", "--interactive", "--health=127.0.0.1:0"])
 def test_options_for_one_process_exclude_several(hosted: list[list[str]], other: str) -> None:
-    with pytest.raises(CommandError, match=f"--processes and {other} exclude each other"):
+    name = other.partition("=")[0]
+    with pytest.raises(CommandError, match=f"--processes and {name} exclude each other"):
         call_command("runworker", "--processes=2", other, skip_checks=True)
 
 
@@ -188,6 +195,69 @@ class TestSeveralProcesses:
         with pytest.raises(CommandError, match="--processes starts the same command line again"):
             call_command("runworker", processes=2, skip_checks=True)
         assert supervised == []
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses at which the command has told of health."""
+    urls: list[str] = []
+    begin = ProbeServer.__init__
+
+    def note(server: ProbeServer, address: str) -> None:
+        begin(server, address)
+        urls.append(f"{server.url}/health/ready")
+
+    monkeypatch.setattr(ProbeServer, "__init__", note)
+    return urls
+
+
+@pytest.mark.parametrize("way", ["run_worker", "run_reloading_worker"])
+def test_a_worker_tells_of_its_health_from_before_its_start_to_its_end(
+    hosted: list[list[str]], served: list[str], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    answers: list[dict[str, Any]] = []
+
+    def run(host: Host) -> int:
+        answers.append(ask_at(served[0], PATIENCE))
+        return 0
+
+    monkeypatch.setattr(worker, way, run)
+    monkeypatch.setenv(DJANGO_AUTORELOAD_ENV, "true")
+    reload = "--reload" if way == "run_reloading_worker" else "--no-reload"
+    with pytest.raises(SystemExit):
+        call_command("runworker", reload, "--health", "127.0.0.1:0", skip_checks=True)
+
+    assert answers[0]["reasons"] == ["its services have not started yet"]
+    [reason] = ask_at(served[0], PATIENCE)["reasons"]
+    assert reason.startswith("no answer")
+
+
+def test_the_process_that_watches_the_files_leaves_the_port_to_its_child(
+    hosted: list[list[str]], served: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloading, "run_children", lambda: 0)
+    monkeypatch.delenv(DJANGO_AUTORELOAD_ENV, raising=False)
+    with pytest.raises(SystemExit):
+        call_command("runworker", "--reload", "--health", "127.0.0.1:0", skip_checks=True)
+    assert served == []
+
+
+@pytest.mark.parametrize("address", ["8081", "::1:8081", "localhost", ""])
+def test_a_bad_address_for_health_is_one_error(hosted: list[list[str]], address: str) -> None:
+    with pytest.raises(
+        CommandError, match=f"^--health is '{address}', allowed: HOST:PORT, such as"
+    ):
+        call_command("runworker", "--no-reload", "--health", address, skip_checks=True)
+    assert hosted == []
+
+
+def test_a_taken_port_is_one_error_and_nothing_starts(hosted: list[list[str]]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        words = f"^--health is '{address}', which cannot be used: Address already in use$"
+        with pytest.raises(CommandError, match=words):
+            call_command("runworker", "--no-reload", "--health", address, skip_checks=True)
+    assert hosted == []
 
 
 @pytest.mark.process

@@ -62,6 +62,17 @@ class Runtime(Unhosted):
     def __init__(self) -> None:
         self.lifetime = HostLifetime()
         self.is_ready = threading.Event()
+        self.beats = 0
+        self.conditions: list[str] = []
+
+    def beat(self, pause: float = 0.0, part: str = "") -> None:
+        self.beats += 1
+
+    def degraded(self, reason: str) -> None:
+        self.conditions.append(reason)
+
+    def healthy(self) -> None:
+        self.conditions.append("")
 
     def ready(self) -> None:
         self.is_ready.set()

@@ -465,6 +465,14 @@ def test_it_survives_a_missing_table(worker: Start, caplog: Any) -> None:
         == 1
     )
     assert len([record for record in caplog.records if "again, after" in record.message]) == 1
+    *degraded, last = running.runtime.conditions
+    assert all(each.startswith("the database 'default' is away: ") for each in degraded)
+    assert (len(degraded) > 0, last) == (True, "")
+
+
+def test_it_gives_signs_of_life_while_there_is_nothing_to_do(worker: Start) -> None:
+    running = worker()
+    until(lambda: running.runtime.beats > 3)
 
 
 def test_an_outcome_outlives_an_outage(worker: Start, caplog: Any) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from argparse import BooleanOptionalAction
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from hosting.exceptions import ConfigurationError
 from hosting.host import Host
 from hosting.process import commandline, reloading, worker
+from hosting.process.probes import ProbeServer
 from hosting.process.recycling import Limits
 from hosting.process.supervisor import MOST, supervise
 
@@ -54,10 +56,15 @@ class Command(BaseCommand):
             action="store_true",
             help="Read keys from the terminal: w adds a work item, q quits.",
         )
+        parser.add_argument(
+            "--health",
+            metavar="HOST:PORT",
+            help="Answer health/live, health/ready and health/services by HTTP at this address.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         processes = _whole_number("--processes", options["processes"], most=MOST)
-        for other in ("reload", "interactive"):
+        for other in ("reload", "interactive", "health"):
             if processes is not None and options[other]:
                 raise CommandError(
                     f"--processes and --{other} exclude each other: --{other} is for one process."
@@ -67,17 +74,17 @@ class Command(BaseCommand):
         reload = options["reload"]
         if reload is None:
             reload = settings.DEBUG and not options["interactive"] and processes is None
-        sys.exit(_run(_build(options), processes, reload))
+        sys.exit(_run(_build(options), processes, reload, options["health"]))
 
 
-def _run(host: Host, processes: int | None, reload: bool) -> int:
+def _run(host: Host, processes: int | None, reload: bool, health: str | None) -> int:
     if processes is not None:
         return _supervise(host, processes)
-    if not reload:
-        return worker.run_worker(host)
-    if worker.is_reloader_parent():
+    if reload and worker.is_reloader_parent():
         return reloading.run_children()
-    return worker.run_reloading_worker(host)
+    run = worker.run_reloading_worker if reload else worker.run_worker
+    with _probes(health):
+        return run(host)
 
 
 def _supervise(host: Host, processes: int) -> int:
@@ -87,6 +94,13 @@ def _supervise(host: Host, processes: int) -> int:
     except ConfigurationError as error:
         raise CommandError(str(error)) from error
     return supervise(processes, arguments, host.settings)
+
+
+def _probes(address: str | None) -> AbstractContextManager[object]:
+    try:
+        return nullcontext() if address is None else ProbeServer(address)
+    except ValueError as error:
+        raise CommandError(f"--health is {address!r}, {error}") from error
 
 
 def _build(options: dict[str, Any]) -> Host:

@@ -1,0 +1,14 @@
+"""Pages about this process, to be included: `path("hosting/", include("hosting.urls"))`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from hosting import views
+
+app_name = "hosting"
+urlpatterns = [
+    path("health/live", views.health, {"question": "live"}, name="live"),
+    path("health/ready", views.health, {"question": "ready"}, name="ready"),
+    path("health/services", views.health, {"question": "services"}, name="services"),
+]
