@@ -53,6 +53,7 @@ def test_every_page_is_there() -> None:
         "README",
         "CHANGELOG",
         "architecture",
+        "deploy",
         "health",
         "leases",
         "lifecycle",

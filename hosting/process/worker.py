@@ -18,7 +18,7 @@ from hosting.conf import WORKER
 from hosting.exceptions import ConfigurationError
 from hosting.host import Host
 from hosting.lifetime import HostLifetime
-from hosting.process import exits, reloading
+from hosting.process import exits, reloading, systemd
 from hosting.process.console import Console
 from hosting.process.current import set_current_host
 from hosting.process.lifeline import line_to_parent
@@ -58,7 +58,8 @@ def run_worker(host: Host) -> int:
     set_current_host(host)
     ensure_logging()
     host.lifetime.started.register(_spare_the_collector)
-    with StopSignals(_follow_supervisor(host.lifetime)):
+    stop_signals = StopSignals(_follow_supervisor(host.lifetime))
+    with stop_signals, systemd.notifier().hear(host):
         return exit_code(host)
 
 

@@ -105,3 +105,17 @@ class Enqueuer(Recorder):
 
     def run(self, stopping: CancellationToken) -> None:
         task_backends["default"].enqueue(getattr(tasks, self.task), [], {})
+
+
+class Silent(Recorder):
+    """Gives no sign of life."""
+
+    watchdog = 0.3
+
+
+class Nosy(Recorder):
+    """Tells whether a child of this process would hear of the service manager."""
+
+    def start(self, cancel: CancellationToken) -> None:
+        super().start(cancel)
+        self.note(f"NOTIFY_SOCKET={os.environ.get('NOTIFY_SOCKET')}")
