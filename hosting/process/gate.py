@@ -19,6 +19,7 @@ from django.core.signals import request_started
 from hosting import forks
 from hosting.process import reloading
 from hosting.process.autostart import decide, is_reloader_parent
+from hosting.process.current import set_absence
 from hosting.process.facts import ProcessFacts, gather
 from hosting.process.inherited import renounce_connections
 from hosting.process.logs import ensure_logging
@@ -56,6 +57,8 @@ def at_ready() -> None:
     decision = decide(facts)
     if level := _LOG_LEVELS.get(decision.rule):
         logger.log(level, "Not hosting in process %d: %s", os.getpid(), decision.reason)
+    if decision.rule == "not understood":
+        set_absence("it is not understood whether it is to host")
     if decision.hosts:
         _begin(facts)
     if decision.hosts or decision.rule in _PROVISIONAL:
@@ -120,6 +123,7 @@ def _begin_if_serving(facts: ProcessFacts) -> None:
             if not _is_hosting() and decide(facts).hosts:
                 _begin(facts)
     except Exception:
+        set_absence("it could not begin to host")
         logger.exception("Not hosting in process %d", os.getpid())
 
 

@@ -94,13 +94,21 @@ class _Report(ExitStack):
         while not self._is_over:
             self._news.wait(pause)
             self._news.clear()
-            is_live = live(Subject(self._host)).is_good
-            self._manager.tell(self._status(), *(["WATCHDOG=1"] if pause and is_live else []))
+            self._manager.tell(
+                self._status(), *(["WATCHDOG=1"] if pause and self._goes_on() else [])
+            )
+
+    def _goes_on(self) -> bool:
+        # A stop has a deadline of its own, also one because of a failure.
+        is_stopping = self._host.lifetime.stop_requested.is_cancelled
+        return is_stopping or live(Subject(self._host)).is_good
 
     def _status(self) -> str:
         lifetime = self._host.lifetime
         if lifetime.stop_requested.is_cancelled:
-            return "STATUS=" + ("stopped" if lifetime.stopped.is_cancelled else "stopping")
+            because = f", because {lifetime.failure}" if lifetime.failure else ""
+            word = "stopped" if lifetime.stopped.is_cancelled else "stopping"
+            return f"STATUS={word}{because}"
         if not lifetime.started.is_cancelled:
             return "STATUS=starting"
         reasons = services(Subject(self._host)).reasons

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_started
 from django.test.client import ClientHandler
 
-from hosting.process import gate
+from hosting.process import current, gate
 from hosting.process.facts import ProcessFacts
 from hosting.process.servers import Role
 from tests.processes import PATIENCE
@@ -205,3 +206,31 @@ def test_a_second_server_in_the_same_process_gets_a_host_of_its_own(situation: S
     gate.at_lifespan()
 
     assert len(begun) == 2
+
+
+def test_a_wish_that_is_not_understood_leaves_a_process_without_the_host_it_may_need(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it does not pass for one that is to host nothing (see `hosting.observability`)."""
+    monkeypatch.setattr(current, "_absence", (0, ""))
+    situation.facts = replace(SERVING, autostart_problem="HOSTING_AUTOSTART is 'maybe'")
+
+    gate.at_ready()
+
+    assert begun == []
+    assert current.absence() == "it is not understood whether it is to host"
+
+
+def test_so_does_a_beginning_that_fails(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: Any) -> None:
+        raise RuntimeError("forked within a transaction")
+
+    monkeypatch.setattr(current, "_absence", (0, ""))
+    monkeypatch.setattr(gate, "WebHosting", fail)
+    situation.facts = SERVING
+
+    gate.at_lifespan()
+
+    assert current.absence() == "it could not begin to host"

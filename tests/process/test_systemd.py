@@ -10,8 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from hosting.cancellation import CancellationToken
 from hosting.process.asking import ask_at
 from hosting.process.systemd import Notifier, Silence, notifier
+from tests.host.helpers import (
+    Does,
+    Fails,
+    Journal,
+    Runner,
+    a_host,
+    a_service,
+    supervised,
+)
 from tests.processes import PATIENCE, ManagedProcess, Project
 from tests.projects import declare, events, wait_for_fact
 
@@ -113,6 +123,24 @@ class TestAWorker:
         assert ask_at(f"{url(process)}/health/ready", PATIENCE)["status"] == "ok"
         process.send(signal.SIGTERM)
         assert process.wait_exit() == 0
+
+
+def test_a_worker_that_stops_because_of_a_failure_is_given_the_time_for_it(
+    manager: Manager,
+) -> None:
+    end = CancellationToken()
+    crashing = supervised(
+        a_service("a", Journal(), execute=Fails(ValueError("x"))), restart="never"
+    )
+    host = a_host(a_service("b", Journal(), stop=Does(lambda _: end.wait())), crashing)
+    with Notifier(manager.name, watchdog=0.1).hear(host):
+        running = Runner(host.run)
+        message = manager.hear_until("STOPPING=1")
+        assert message[1] == "STATUS=stopping, because service 'a' failed for good"
+        for _ in range(3):
+            manager.hear_until("WATCHDOG=1")
+        end.cancel()
+        running.result()
 
 
 class TestTheEnvironment:
