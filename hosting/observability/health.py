@@ -59,7 +59,7 @@ class Answer:
 
 
 def live(subject: Subject, *, detailed: bool = False) -> Answer:
-    """Whether the process is worth keeping: nothing in it has failed for good, or is stuck."""
+    """Whether the process is worth keeping: nothing in it is stuck, lost, or failed for good."""
     return _answer(subject, _grounds_to_replace(subject.host))
 
 
@@ -92,8 +92,8 @@ def _answer(subject: Subject, reasons: Iterable[str], **told: Any) -> Answer:
 def _grounds_to_replace(host: Host | None) -> Iterator[str]:
     if host is None:
         return
-    if host.lifetime.failure:
-        yield host.lifetime.failure
+    if reason := host.lifetime.failure or host.lifetime.recycling:
+        yield reason
     for status in _statuses(host):
         if status.condition is Condition.STUCK:
             yield _complaint(status)

@@ -31,6 +31,7 @@ from hosting.process.children import Child
 from hosting.process.logs import ensure_logging
 from hosting.process.slots import Slot, State
 from hosting.process.stop_signals import StopSignals, before_abrupt_end
+from hosting.process.systemd import Silence, notifier
 from hosting.scope import close_connections
 
 logger = logging.getLogger(__name__)
@@ -53,15 +54,22 @@ def supervise(count: int, arguments: Sequence[str], settings: HostingSettings) -
         Slot(number, lambda slot: Child(arguments, slot), settings)
         for number in range(1, count + 1)
     ]
-    return Supervisor(slots).run()
+    return Supervisor(slots, manager=notifier()).run()
 
 
 class Supervisor:
     """Keeps a process in every slot."""
 
-    def __init__(self, slots: Sequence[Slot], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        clock: Callable[[], float] = time.monotonic,
+        manager: Silence | None = None,
+    ) -> None:
         self._slots = slots
         self._clock = clock
+        self._manager = manager or Silence()
+        self._were_all_up = False
         self._bell = Bell()
         self._stop_asked = threading.Event()
         self._restart_asked = threading.Event()
@@ -103,6 +111,16 @@ class Supervisor:
         self._stop_if_asked(now)
         if not self._is_stopping:
             self._replace_next(now)
+        self._report()
+
+    def _report(self) -> None:
+        """Tell the service manager how many are up, and that this loop goes round."""
+        up = sum(slot.state is State.UP for slot in self._slots)
+        words = [f"STATUS={up} of {len(self._slots)} workers are up", "WATCHDOG=1"]
+        if up == len(self._slots) and not self._were_all_up:
+            self._were_all_up = True
+            words.insert(0, "READY=1")
+        self._manager.tell(*words)
 
     def _tell(self) -> None:
         pids = [str(slot.child.pid) for slot in self._slots if slot.child]
@@ -132,6 +150,7 @@ class Supervisor:
         if self._is_stopping or not self._stop_asked.is_set():
             return
         self._is_stopping = True
+        self._manager.tell("STOPPING=1")
         logger.info("Stopping all worker processes; a second signal ends them at once")
         for slot in self._slots:
             slot.ask(now)
@@ -142,6 +161,8 @@ class Supervisor:
 
     def _wait(self) -> None:
         dues = [slot.due for slot in self._slots if slot.due is not None]
+        if self._manager.watchdog is not None:
+            dues.append(self._clock() + self._manager.watchdog / 2)
         pause = max(0.0, min(dues) - self._clock()) if dues else None
         lines = [slot.child.line for slot in self._slots if slot.child is not None]
         self._bell.wait(pause, [line.fileno() for line in lines if line.may_speak])

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 class Silence:
     """Who is told where no service manager listens: nobody."""
 
+    watchdog: float | None = None  # seconds within which a sign of life is wanted
+
     def tell(self, *words: str) -> None:
         """Tell the service manager, such as "READY=1"."""
 
@@ -76,7 +78,7 @@ class _Report(ExitStack):
             signal.connect(self._note_news)
             self.callback(signal.disconnect, self._note_news)
         host.lifetime.started.register(lambda: manager.tell("READY=1", self._status()))
-        host.lifetime.stop_requested.register(lambda: manager.tell("STOPPING=1", self._status()))
+        host.lifetime.stopping.register(lambda: manager.tell("STOPPING=1", self._status()))
         self._thread = threading.Thread(target=self._run, name="hosting:systemd", daemon=True)
         self._thread.start()
         self.callback(self._end)
@@ -106,7 +108,8 @@ class _Report(ExitStack):
     def _status(self) -> str:
         lifetime = self._host.lifetime
         if lifetime.stop_requested.is_cancelled:
-            because = f", because {lifetime.failure}" if lifetime.failure else ""
+            reason = lifetime.failure or lifetime.recycling
+            because = f", because {reason}" if reason else ""
             word = "stopped" if lifetime.stopped.is_cancelled else "stopping"
             return f"STATUS={word}{because}"
         if not lifetime.started.is_cancelled:

@@ -155,6 +155,13 @@ def test_so_does_a_start_that_failed_which_is_told_without_the_words_of_its_erro
     assert live(Subject(host)).reasons == ("service 'a' could not be started",)
 
 
+def test_so_does_whatever_asks_for_another_process(journal: Journal) -> None:
+    with a_host(a_service("a", journal), stop_on_failure=False) as host:
+        host.lifetime.recycle("a thread is lost")
+        assert live(Subject(host)).reasons == ("a thread is lost",)
+        assert ready(Subject(host)).is_good
+
+
 def test_so_does_a_service_that_is_stuck(journal: Journal) -> None:
     service = supervised(a_service("a", journal, execute=Polite()), watchdog=0.05)
     with a_host(service) as host:

@@ -11,6 +11,7 @@ from hosting.conf import HostingSettings
 from hosting.process import exits, supervisor
 from hosting.process.slots import MERCY, Slot, State
 from hosting.process.supervisor import Supervisor
+from hosting.process.systemd import Silence
 
 KILLED = -signal.SIGKILL
 SHUTDOWN = HostingSettings().shutdown_timeout
@@ -301,3 +302,34 @@ class TestARollingRestart:
         supervising.tend()
 
         assert {slot.state for slot in slots} == {State.ASKED}
+
+
+class Listening(Silence):
+    """A service manager that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, ...]] = []
+
+    def tell(self, *words: str) -> None:
+        self.heard.append(words)
+
+
+def test_a_service_manager_hears_of_all_workers_by_their_supervisor(workers: Workers) -> None:
+    slots = [Slot(number, workers.start, HostingSettings()) for number in (1, 2)]
+    manager = Listening()
+    supervising = Supervisor(slots, clock=lambda: 10.0, manager=manager)
+    supervising.tend()
+    assert manager.heard.pop() == ("STATUS=0 of 2 workers are up", "WATCHDOG=1")
+    for number in (1, 2):
+        workers.of[number].line.may_speak = False
+        supervising.tend()
+    assert manager.heard == [
+        ("STATUS=1 of 2 workers are up", "WATCHDOG=1"),
+        ("READY=1", "STATUS=2 of 2 workers are up", "WATCHDOG=1"),
+    ]
+    workers.of[1].code = KILLED
+    supervising.tend()
+    assert manager.heard[-1] == ("STATUS=1 of 2 workers are up", "WATCHDOG=1")
+    supervising.stop()
+    supervising.tend()
+    assert ("STOPPING=1",) in manager.heard
