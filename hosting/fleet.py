@@ -108,7 +108,9 @@ class FleetReporter(BackgroundService):
         except Error as error:
             if not self._trouble:
                 logger.warning(
-                    "The row of this process cannot be written (is hosting migrated?): %s", error
+                    "The row of this process cannot be written (is hosting migrated?): %s",
+                    error,
+                    extra={"service": self.name},
                 )
             self._trouble = True
 
@@ -140,7 +142,12 @@ class FleetReporter(BackgroundService):
         dead = _rows().filter(seen_at__lt=ago(DEAD_AFTER)).exclude(holds)
         for row in dead:
             if dead.filter(pk=row.pk).delete()[0]:
-                logger.warning("%s has died, or is cut off: it was last seen %s", row, row.seen_at)
+                logger.warning(
+                    "%s has died, or is cut off: it was last seen %s",
+                    row,
+                    row.seen_at,
+                    extra={"service": self.name, "worker": row.pk},
+                )
 
     def _delete(self) -> None:
         # While a worker of this process has jobs in hand, its row keeps them its own.

@@ -21,6 +21,7 @@ from hosting.cancellation import CANCELLATIONS, CancellationToken
 from hosting.compat import Task, TaskContext, task_started
 from hosting.exceptions import ArgumentError, HostingError
 from hosting.queues.backends import DatabaseBackend
+from hosting.queues.carrying import overrides_in
 from hosting.queues.declared import ExecutionOptions, execution_options
 from hosting.queues.hand import (
     JobInHand,
@@ -38,6 +39,7 @@ from hosting.queues.stores.duties import JobCancelled
 from hosting.queues.stores.results import to_result
 from hosting.queues.stores.values import Claim
 from hosting.scope import Scope
+from hosting.signals import attempt_ended, attempt_started
 
 #: How long a job that failed waits for its next attempt (seconds).
 RETRY_BACKOFF = Backoff(initial=1.0, maximum=600.0)
@@ -121,7 +123,8 @@ class Executor:
         claim = job.claim
         try:
             job.plan = self._plans.get(claim.task_path) or self._plan(claim.task_path)
-            job.options = self._options(job.plan.task, claim.options)
+            overrides = claim.options and overrides_in(claim.options)
+            job.options = self._options(job.plan.task, overrides)
             if claim.is_expired:
                 raise JobExpired("It was not started before it expired.")
             # A job whose worker has died says so before it begins, in case it was the cause.
@@ -135,6 +138,14 @@ class Executor:
 
     def attempt(self, job: JobInHand) -> Outcome:
         """Make one attempt of a job that is prepared, on this thread."""
+        if attempt_started.receivers:
+            attempt_started.send_robust(type(self._backend), job=job)
+        outcome = self._attempt(job)
+        if attempt_ended.receivers:
+            attempt_ended.send_robust(type(self._backend), job=job, outcome=outcome)
+        return outcome
+
+    def _attempt(self, job: JobInHand) -> Outcome:
         plan = job.plan
         assert plan is not None
         job.begin()

@@ -16,10 +16,11 @@ from contextlib import suppress
 from uuid import UUID
 
 from hosting.cancellation import CancellationToken
+from hosting.context import working_on
 from hosting.queues.atomic import LARGEST, AtomicGroup
 from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor, JobTimedOut
-from hosting.queues.hand import JobInHand
+from hosting.queues.hand import Holder, JobInHand
 from hosting.queues.housekeeping import restore_connections
 from hosting.queues.joblog import log_job
 from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
@@ -66,6 +67,7 @@ class Workshop:
         self.pace = Pace(concurrency)
         self.told = CancellationToken()  # parent of every job's token
         self._service = service
+        self._holder = Holder(service, presence.name)
         self._store = store
         self._executor = executor
         self._atomic = AtomicGroup(store, executor, self.pace.note)
@@ -92,12 +94,13 @@ class Workshop:
 
     def begin(self, claims: Sequence[Claim]) -> None:
         """Have these jobs executed."""
-        jobs = [JobInHand(claim, self.told) for claim in claims]
+        now = time.monotonic()
+        jobs = [JobInHand(claim, self.told, self._holder, now) for claim in claims]
         self._in_hand.update((job.claim.id, job) for job in jobs)
         self._presence.held.update(job.claim.id for job in jobs)
         self._executor.look_for_listeners()
         if not self._waiting:
-            self._last_move = time.monotonic()
+            self._last_move = now
         self._waiting.extend(jobs)
         if len(self._waiting) == len(jobs) or self.pace.is_slow:
             self._crew.wake(self.pace.threads(len(self._waiting)))
@@ -198,11 +201,13 @@ class Workshop:
             return self._execute_atomically(job, largest)
         if outcome is None:
             self._watch_time(job)
-            began = time.monotonic()
+            before = working_on.set(job)
+            job.began = began = time.monotonic()
             outcome = self._executor.attempt(job)
-            self._last_move = ended = time.monotonic()
+            job.ended = self._last_move = ended = time.monotonic()
             self.pace.note(ended - began, 1)
             restore_connections()
+            working_on.reset(before)
         refresh_connections()
         return self._end([outcome])
 

@@ -61,5 +61,7 @@ def test_a_wrong_value_is_named(value: Any) -> None:
 
 
 def test_what_a_job_cannot_bring_along_is_refused(db: None) -> None:
-    with pytest.raises(InvalidTask, match=r"sensitive is True, allowed: what the task at this path"):
+    with pytest.raises(
+        InvalidTask, match=r"sensitive is True, allowed: what the task at this path"
+    ):
         speak.using(sensitive=True).enqueue("a")

@@ -53,9 +53,7 @@ def _positional(args: Sequence[Any], known: Parameters, hidden: Collection[str])
     ]
 
 
-def _named(
-    kwargs: Mapping[str, Any], known: Parameters, hidden: Collection[str]
-) -> dict[str, Any]:
+def _named(kwargs: Mapping[str, Any], known: Parameters, hidden: Collection[str]) -> dict[str, Any]:
     parameters = known.signature.parameters
     return {
         name: REDACTED
