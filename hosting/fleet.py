@@ -13,6 +13,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -70,6 +71,11 @@ def services() -> list[FleetService]:
     return [_service(row, status) for row in living for status in json.loads(row.services)]
 
 
+def within(seconds: float) -> AbstractContextManager[None]:
+    """Give the database so many seconds for what is asked of the fleet in the block."""
+    return store_for(_rows().db).deadline(seconds)
+
+
 class FleetReporter(BackgroundService):
     """Keeps the row of this process; a database that is away or has no table yet stops nobody."""
 
@@ -102,7 +108,7 @@ class FleetReporter(BackgroundService):
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
-            with Scope(), store_for(_rows().db).deadline(BEAT):
+            with Scope(), within(BEAT):
                 action()
             self._trouble = False
         except Error as error:

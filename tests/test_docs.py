@@ -40,6 +40,8 @@ def test_every_page_is_there() -> None:
         "architecture",
         "leases",
         "lifecycle",
+        "logging",
+        "metrics",
         "performance",
         "promises",
         "queue",

@@ -33,6 +33,8 @@ class HostingSettings:
     max_restarts: int = 5
     restart_period: float = 60.0
     lease_timeout: float = 15.0
+    metrics: bool = False
+    tracing: bool = False
 
 
 KEYS: Mapping[str, values.Judge] = {
@@ -44,6 +46,8 @@ KEYS: Mapping[str, values.Judge] = {
     "MAX_RESTARTS": values.count,
     "RESTART_PERIOD": values.positive_seconds,
     "LEASE_TIMEOUT": values.seconds_from(1),
+    "METRICS": values.switch_for("prometheus_client", "prometheus"),
+    "TRACING": values.switch_for("opentelemetry.trace", "opentelemetry"),
 }
 
 

@@ -11,6 +11,7 @@ from hosting.queues.backends import DatabaseBackend
 from hosting.queues.execution import JobExpired
 from hosting.queues.hand import JobInHand
 from hosting.queues.outcomes import Ending, Outcome
+from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import JobCancelled
 from hosting.queues.stores.values import Exchange
 from hosting.signals import attempts_settled
@@ -44,7 +45,7 @@ class SettledAttempt(NamedTuple):
     path, None if that leads to no task.
     """
 
-    job: str
+    job: UUID
     task: str | None
     queue: str
     outcome: str
@@ -79,25 +80,25 @@ def _send(
     service: str,
     told: Iterable[tuple[JobInHand, str, BaseException | None]],
 ) -> None:
-    attempts = [_attempt(backend, *each) for each in told]
+    attempts = [_attempt(backend.store, *each) for each in told]
     attempts_settled.send_robust(type(backend), service=service, attempts=attempts)
 
 
 def _attempt(
-    backend: DatabaseBackend, job: JobInHand, outcome: str, error: BaseException | None
+    store: Store, job: JobInHand, outcome: str, error: BaseException | None
 ) -> SettledAttempt:
     claim, wait, seconds = job.claim, None, None
     if job.began:
-        wait = max(0.0, backend.store.waited(claim) + job.began - job.claimed_at)
+        wait = max(0.0, store.waited(claim) + job.began - job.claimed_at)
         seconds = (job.ended or time.monotonic()) - job.began
-    return SettledAttempt(
-        str(claim.id), job.task_path, claim.queue_name, outcome, wait, seconds, error
-    )
+    return SettledAttempt(claim.id, job.task_path, claim.queue_name, outcome, wait, seconds, error)
 
 
 def _word(outcome: Outcome, refused: Collection[UUID]) -> str:
-    if outcome.claim.id in refused:
+    if refused and outcome.claim.id in refused:
         return REFUSED
+    if outcome.error is None and not outcome.is_cancelled:  # as nearly always
+        return _WORDS[outcome.ending]
     if outcome.is_cancelled or isinstance(outcome.error, JobCancelled):
         return CANCELLED
     return EXPIRED if isinstance(outcome.error, JobExpired) else _WORDS[outcome.ending]

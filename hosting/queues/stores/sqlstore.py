@@ -41,14 +41,14 @@ class SQLStore(GenericStore):
         """The datetime that the statements give as this value."""
 
     def waited(self, claim: Claim) -> float:
-        if isinstance(claim.source, Job):  # as the ORM claims it
+        row = claim.source
+        if isinstance(row, Job):  # as the ORM claims it
             return super().waited(claim)
-        due, claimed = claim.source[_DUE_AT], claim.source[_CLAIMED_AT]
-        return self._seconds_between(due, claimed)
+        return self._seconds_between(row[_DUE_AT], row[_CLAIMED_AT])
 
+    @abstractmethod
     def _seconds_between(self, earlier: Any, later: Any) -> float:
         """Seconds between two moments as the statements give them."""
-        return float((self._moment(later) - self._moment(earlier)).total_seconds())
 
     def savepoint(self) -> str:
         connection: Any = self.connection
