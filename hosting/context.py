@@ -1,7 +1,7 @@
 """What this thread or coroutine works on, for whoever describes it: a log filter, a trace.
 
 One context variable holds a service or a job in hand. It is set where their code is called, which
-costs a job a ten-thousandth of a millisecond; the fields are made when somebody asks for them.
+costs a job a tenth of a microsecond; the fields are made when somebody asks for them.
 Threads of `hosting` take it over from the thread that makes them, coroutines from their caller.
 """
 

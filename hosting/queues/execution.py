@@ -112,11 +112,12 @@ class Executor:
             max_attempts=self._settings.max_attempts, backoff=backoff.delay
         )
         self._plans: dict[str, Plan] = {}
-        self.announces_start = True
+        self.announces_start = self.is_observed = True
 
     def look_for_listeners(self) -> None:
         """Note whether anybody wants to know that jobs begin."""
         self.announces_start = has_listeners(task_started)
+        self.is_observed = bool(attempt_started.receivers or attempt_ended.receivers)
 
     def prepare(self, job: JobInHand) -> Outcome | None:
         """Find out what the job is; its outcome, if it is not to be executed."""
@@ -138,23 +139,20 @@ class Executor:
 
     def attempt(self, job: JobInHand) -> Outcome:
         """Make one attempt of a job that is prepared, on this thread."""
-        if attempt_started.receivers:
-            attempt_started.send_robust(type(self._backend), job=job)
-        outcome = self._attempt(job)
-        if attempt_ended.receivers:
-            attempt_ended.send_robust(type(self._backend), job=job, outcome=outcome)
-        return outcome
-
-    def _attempt(self, job: JobInHand) -> Outcome:
         plan = job.plan
         assert plan is not None
         job.begin()
+        if self.is_observed:
+            attempt_started.send_robust(type(self._backend), job=job)
         try:
             value = self._call(plan, job)
             text = "null" if value is None else encode_return_value(job.claim.task_path, value)
+            outcome = Outcome(job, Ending.SUCCEEDED, plan.task, text)
         except BaseException as error:
-            return self.judge(job, error)
-        return Outcome(job, Ending.SUCCEEDED, plan.task, text)
+            outcome = self.judge(job, error)
+        if self.is_observed:
+            attempt_ended.send_robust(type(self._backend), job=job, outcome=outcome)
+        return outcome
 
     def _begin(self, claim: Claim) -> bool:
         store = self._backend.store

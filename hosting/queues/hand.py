@@ -28,10 +28,11 @@ GRACE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has a job in hand: the NAME of a service, and the process."""
+    """Who has a job in hand: the NAME of a service, and the process; and since when."""
 
     service: str
     process: str
+    since: float  # of the monotonic clock, as its other times
 
 
 class JobInHand:
@@ -45,7 +46,6 @@ class JobInHand:
         "abandon_at",
         "began",
         "claim",
-        "claimed_at",
         "connection",
         "ended",
         "holder",
@@ -61,14 +61,10 @@ class JobInHand:
         "thread",
     )
 
-    def __init__(
-        self, claim: Claim, parent: CancellationToken, holder: Holder, claimed_at: float
-    ) -> None:
+    def __init__(self, claim: Claim, parent: CancellationToken, holder: Holder) -> None:
         self.claim = claim
         self.holder = holder
-        # Of the monotonic clock.
-        self.claimed_at = claimed_at
-        self.began = self.ended = 0.0  # of its latest attempt; 0: not yet
+        self.began = self.ended = 0.0  # its latest attempt; 0: not yet
         self.plan: Plan | None = None  # None until its task is known, as are its options
         self.options: ExecutionOptions | None = None
         self.is_cancelled = False  # by somebody, for good

@@ -89,7 +89,7 @@ def _attempt(
 ) -> SettledAttempt:
     claim, wait, seconds = job.claim, None, None
     if job.began:
-        wait = max(0.0, store.waited(claim) + job.began - job.claimed_at)
+        wait = max(0.0, store.waited(claim) + job.began - job.holder.since)
         seconds = (job.ended or time.monotonic()) - job.began
     return SettledAttempt(claim.id, job.task_path, claim.queue_name, outcome, wait, seconds, error)
 

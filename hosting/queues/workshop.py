@@ -16,7 +16,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from hosting.cancellation import CancellationToken
-from hosting.context import working_on
+from hosting.context import ServiceWork, working_on
 from hosting.queues.atomic import LARGEST, AtomicGroup
 from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor, JobTimedOut
@@ -67,7 +67,7 @@ class Workshop:
         self.pace = Pace(concurrency)
         self.told = CancellationToken()  # parent of every job's token
         self._service = service
-        self._holder = Holder(service, presence.name)
+        self._work = ServiceWork(service)
         self._store = store
         self._executor = executor
         self._atomic = AtomicGroup(store, executor, self.pace.note)
@@ -95,7 +95,8 @@ class Workshop:
     def begin(self, claims: Sequence[Claim]) -> None:
         """Have these jobs executed."""
         now = time.monotonic()
-        jobs = [JobInHand(claim, self.told, self._holder, now) for claim in claims]
+        holder = Holder(self._service, self._presence.name, now)
+        jobs = [JobInHand(claim, self.told, holder) for claim in claims]
         self._in_hand.update((job.claim.id, job) for job in jobs)
         self._presence.held.update(job.claim.id for job in jobs)
         self._executor.look_for_listeners()
@@ -161,6 +162,7 @@ class Workshop:
             try:
                 job = self._waiting.popleft()
             except IndexError:
+                working_on.set(self._work)
                 return True
             if not self._presence.is_sure:
                 self._unbegun.append(job)
@@ -201,13 +203,12 @@ class Workshop:
             return self._execute_atomically(job, largest)
         if outcome is None:
             self._watch_time(job)
-            before = working_on.set(job)
+            working_on.set(job)
             job.began = began = time.monotonic()
             outcome = self._executor.attempt(job)
             job.ended = self._last_move = ended = time.monotonic()
             self.pace.note(ended - began, 1)
             restore_connections()
-            working_on.reset(before)
         refresh_connections()
         return self._end([outcome])
 
@@ -230,6 +231,7 @@ class Workshop:
                     break
         for job in jobs:
             self._watch_time(job)
+        working_on.set(self._work)  # until one of these begins
         outcomes = self._atomic.run(jobs, self._waiting.appendleft)
         self._last_move = time.monotonic()
         restore_connections()
