@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.core import checks
 
 from hosting.checks import check_hosting
+from hosting.observability import switches
 from hosting.process import gate
 
 
@@ -14,4 +15,5 @@ class HostingConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register(check_hosting, "hosting")
+        switches.connect()
         gate.at_ready()

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from hosting.alarm import alarm
+from hosting.context import log_fields
 from hosting.exceptions import OperationCancelled
 
 logger = logging.getLogger(__name__)
@@ -211,7 +212,9 @@ def _call(callback: Callable[[], object]) -> None:
     try:
         callback()
     except Exception:
-        logger.exception("A callback of a cancellation token raised: %r", callback)
+        logger.exception(
+            "A callback of a cancellation token raised: %r", callback, extra=log_fields()
+        )
 
 
 def _wake(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:

@@ -13,6 +13,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,6 +82,11 @@ def services() -> list[FleetService]:
     return [_service(row, status) for row in living for status in json.loads(row.services)]
 
 
+def within(seconds: float) -> AbstractContextManager[None]:
+    """Give the database so many seconds for what is asked of the fleet in the block."""
+    return store_for(_rows().db).deadline(seconds)
+
+
 class FleetReporter(BackgroundService):
     """Keeps the row of this process; a database that is away or has no table yet stops nobody."""
 
@@ -115,13 +121,15 @@ class FleetReporter(BackgroundService):
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
-            with Scope(), store_for(_rows().db).deadline(BEAT):
+            with Scope(), within(BEAT):
                 action()
             self._trouble = False
         except Error as error:
             if not self._trouble:
                 logger.warning(
-                    "The row of this process cannot be written (is hosting migrated?): %s", error
+                    "The row of this process cannot be written (is hosting migrated?): %s",
+                    error,
+                    extra={"service": self.name},
                 )
             self._trouble = True
 
@@ -153,7 +161,12 @@ class FleetReporter(BackgroundService):
         dead = _rows().filter(seen_at__lt=ago(DEAD_AFTER)).exclude(holds)
         for row in dead:
             if dead.filter(pk=row.pk).delete()[0]:
-                logger.warning("%s has died, or is cut off: it was last seen %s", row, row.seen_at)
+                logger.warning(
+                    "%s has died, or is cut off: it was last seen %s",
+                    row,
+                    row.seen_at,
+                    extra={"service": self.name, "worker": row.pk},
+                )
 
     def _delete(self) -> None:
         # While a worker of this process has jobs in hand, its row keeps them its own.

@@ -50,7 +50,7 @@ class Start:
             # A failure is told rather than that the host was asked to stop.
             failures.sort(key=lambda failure: isinstance(failure, OperationCancelled))
             for failure in failures[1:]:
-                logger.error("%s", failure, exc_info=failure)
+                logger.error("%s", failure, exc_info=failure, extra=_about(failure))
             if failures:
                 raise failures[0]
 
@@ -88,6 +88,10 @@ class Start:
             service.stack(thread),
             extra={"service": service.name},
         )
+
+
+def _about(failure: Exception) -> dict[str, str]:
+    return {"service": failure.service} if isinstance(failure, ServiceStartError) else {}
 
 
 def _ask_starting(service: SupervisedService, cancel: CancellationToken) -> list[ServiceThread]:

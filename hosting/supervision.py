@@ -22,6 +22,7 @@ from django.utils import timezone
 from hosting.backoff import Backoff, Intensity
 from hosting.cancellation import CANCELLATIONS, CancellationToken
 from hosting.conf import ALWAYS, NEVER, ON_FAILURE
+from hosting.context import ServiceWork
 from hosting.exceptions import HostStateError
 from hosting.lifetime import HostLifetime
 from hosting.loop import CoroutineCall, EventLoopThread
@@ -95,7 +96,9 @@ class SupervisedService:
     def begin(self, method: str, *args: Any) -> ServiceThread:
         """Call a method of the service on a thread of its own, for which the caller may wait."""
         return ServiceThread(
-            f"hosting:{self.name}:{method}", lambda: self.call(getattr(self.service, method), *args)
+            f"hosting:{self.name}:{method}",
+            lambda: self.call(getattr(self.service, method), *args),
+            on=ServiceWork(self.name),
         )
 
     def begin_hook(self, method: str, cancel: CancellationToken) -> ServiceThread:
@@ -220,7 +223,9 @@ class SupervisedService:
         try:
             return dict(self.service.facts())
         except Exception as error:
-            logger.exception("Service %r cannot report on itself", self.name)
+            logger.exception(
+                "Service %r cannot report on itself", self.name, extra={"service": self.name}
+            )
             return {"error": repr(error)}
 
     # Execution
@@ -235,7 +240,9 @@ class SupervisedService:
         if not self.move(ServiceState.RUNNING):
             raise HostStateError(f"Service {self.name!r} is {self.state}, it cannot begin to run.")
         if isinstance(self.service, BackgroundService):
-            self._execution = ServiceThread(f"hosting:{self.name}", self._supervise)
+            self._execution = ServiceThread(
+                f"hosting:{self.name}", self._supervise, on=ServiceWork(self.name)
+            )
 
     def _supervise(self) -> None:
         while True:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 
 from hosting.cancellation import CancellationToken
+from hosting.context import Work, log_fields, working_on
 from hosting.scope import close_connections
 
 logger = logging.getLogger(__name__)
@@ -23,17 +24,19 @@ class ServiceThread(threading.Thread):
     """A daemon thread that makes one call, keeps what it raised, and closes its connections.
 
     A daemon, because the interpreter joins other threads before `atexit` runs, which is where a web
-    process stops its host.
+    process stops its host. `on` is what it works on; default: the same as its maker.
     """
 
-    def __init__(self, name: str, call: Callable[[], object]) -> None:
+    def __init__(self, name: str, call: Callable[[], object], *, on: Work | None = None) -> None:
         super().__init__(name=name, daemon=True)
         self._call = call
+        self._work = on or working_on.get()
         self.error: BaseException | None = None
         self.finished = CancellationToken()
         self.start()
 
     def run(self) -> None:
+        working_on.set(self._work)
         try:
             self._call()
         except BaseException as error:
@@ -58,7 +61,9 @@ class ServiceThread(threading.Thread):
         try:
             close_connections()
         except Exception:
-            logger.exception("%s could not close its database connections", self.name)
+            logger.exception(
+                "%s could not close its database connections", self.name, extra=log_fields()
+            )
         finally:
             self.finished.cancel()
 

@@ -123,14 +123,13 @@ class Vitals:
 
 def publish(service: HostedService, name: str, old: Health, new: Health, here: str) -> None:
     """Log the new condition of a service, and announce it; `here` is its stack."""
-    about = {"service": name}
     if new.condition is Condition.STUCK:
         words = "Service %r is stuck: %s; it is here:\n%s"
-        logger.error(words, name, new.reason, here, extra=about)
+        logger.error(words, name, new.reason, here, extra={"service": name})
     elif new.condition is Condition.DEGRADED:
-        logger.warning("Service %r is degraded: %s", name, new.reason, extra=about)
+        logger.warning("Service %r is degraded: %s", name, new.reason, extra={"service": name})
     else:
-        logger.warning("Service %r is healthy again", name, extra=about)
+        logger.warning("Service %r is healthy again", name, extra={"service": name})
     service_condition_changed.send_robust(
         type(service), service=name, old=old.condition, new=new.condition, reason=new.reason
     )

@@ -57,6 +57,8 @@ def test_every_page_is_there() -> None:
         "health",
         "leases",
         "lifecycle",
+        "logging",
+        "metrics",
         "performance",
         "promises",
         "queue",

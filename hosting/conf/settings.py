@@ -35,6 +35,8 @@ class HostingSettings:
     restart_period: float = 60.0
     lease_timeout: float = 15.0
     schedule: Mapping[str, ScheduleEntry] = field(default_factory=dict)
+    metrics: bool = False
+    tracing: bool = False
 
 
 KEYS: Mapping[str, values.Judge] = {
@@ -47,6 +49,8 @@ KEYS: Mapping[str, values.Judge] = {
     "RESTART_PERIOD": values.positive_seconds,
     "LEASE_TIMEOUT": values.seconds_from(1),
     "SCHEDULE": by_name,
+    "METRICS": values.switch_for("prometheus_client", "prometheus"),
+    "TRACING": values.switch_for("opentelemetry.trace", "opentelemetry"),
 }
 
 

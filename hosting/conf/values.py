@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from hosting.conf.problems import allowed_names
@@ -16,6 +17,25 @@ def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("allowed: True or False")
     return value
+
+
+def switch_for(package: str, extra: str) -> Judge:
+    """True or False; True only where an optional package is installed, which `extra` brings."""
+
+    def judged(value: Any) -> bool:
+        if boolean(value) and not _is_installed(package):
+            install = f"pip install 'django-hosting-services[{extra}]'"
+            raise ValueError(f"but {package} is not installed: {install}, allowed without: False")
+        return bool(value)
+
+    return judged
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):  # its parent is missing; or it stands in for another
+        return False
 
 
 def seconds(value: Any) -> float:

@@ -158,12 +158,14 @@ class Election(BackgroundService):
             self._table.close()
             if not self._is_away:
                 logger.warning(
-                    "The leases cannot be reached (is hosting migrated?): %s", str(error).strip()
+                    "The leases cannot be reached (is hosting migrated?): %s",
+                    str(error).strip(),
+                    extra={"service": self.name},
                 )
             self._is_away = True
             return False
         if self._is_away:
-            logger.warning("The leases can be reached again")
+            logger.warning("The leases can be reached again", extra={"service": self.name})
         self._is_away = False
         return True
 

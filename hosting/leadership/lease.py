@@ -55,7 +55,7 @@ class HeldLease(Lease):
                 self.name,
                 self.token,
                 reason,
-                extra={"service": self.name},
+                extra={"service": self.name, "token": self.token},
             )
             self.lost.cancel()
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from hosting.cancellation import CancellationToken
 from hosting.conf import HostingSettings
+from hosting.context import ServiceWork
 from hosting.deadlines import GRACE
 from hosting.exceptions import HostStateError, OperationCancelled
 from hosting.leadership.election import Election
@@ -62,13 +63,19 @@ class SingletonService(SupervisedService):
         """Hear of a phase of the host; the phases of a term are its own."""
         if method == "close" and not self._had_terms:
             return super().begin(method, *args)
-        return ServiceThread(f"hosting:{self.name}:{method}", lambda: self._hear(method, *args))
+        return ServiceThread(
+            f"hosting:{self.name}:{method}",
+            lambda: self._hear(method, *args),
+            on=ServiceWork(self.name),
+        )
 
     def begin_execution(self) -> None:
         """Stand by, and run terms on a thread."""
         if not self.move(ServiceState.STANDBY):
             raise HostStateError(f"Service {self.name!r} is {self.state}, it cannot stand by.")
-        self._execution = ServiceThread(f"hosting:{self.name}:lease", self._run_terms)
+        self._execution = ServiceThread(
+            f"hosting:{self.name}:lease", self._run_terms, on=ServiceWork(self.name)
+        )
 
     def status(self, *, with_facts: bool = True) -> ServiceStatus:
         told, term = super().status(with_facts=False), self._term
@@ -111,7 +118,7 @@ class SingletonService(SupervisedService):
             "Service %r has its lease, token %d",
             self.name,
             lease.token,
-            extra={"service": self.name},
+            extra={"service": self.name, "token": lease.token},
         )
         error: Exception | None = None
         term = self._term = _Term(self._next_service(), self, lease)

@@ -1,6 +1,6 @@
 """Questions about the health of this process over HTTP, where no web server takes them.
 
-A few lines of HTTP on a port of its own. It answers GET and HEAD of three paths, and whoever is
+A few lines of HTTP on a port of its own. It answers GET and HEAD of a few paths, and whoever is
 slow, or sends nothing, holds up nobody: each connection has a thread and `TIME_LIMIT` seconds, and
 beyond `MOST_CONNECTIONS` the oldest is closed for the newest.
 """
@@ -27,6 +27,7 @@ from django.conf import settings
 from hosting import forks
 from hosting.alarm import alarm
 from hosting.observability.health import QUESTIONS, Answer, Subject
+from hosting.observability.metrics import render_metrics
 from hosting.process.current import absence, current_host, set_absence
 from hosting.process.logs import ensure_logging
 
@@ -42,6 +43,8 @@ PAUSE = 0.5
 
 _ADDRESS = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^][:\s]+)):(?P<port>\d{1,5})")
 _PATH = re.compile(rf"(?:/hosting)?/health/(?P<question>{'|'.join(QUESTIONS)})/?")
+
+_METRICS = re.compile(r"(?:/hosting)?/metrics/?")
 
 
 def ask(question: str) -> Answer:
@@ -146,13 +149,18 @@ class _Probe(BaseHTTPRequestHandler):
     timeout = TIME_LIMIT
 
     def do_GET(self) -> None:
-        path = _PATH.fullmatch(urlsplit(self.path).path)
-        if path is None:
-            known = [f"/health/{question}" for question in QUESTIONS]
-            self._say(404, {"status": "unknown", "allowed": known})
-        else:
-            answer = ask(path["question"])
+        path = urlsplit(self.path).path
+        if asked := _PATH.fullmatch(path):
+            answer = ask(asked["question"])
             self._say(answer.status_code, answer.as_json())
+        elif _METRICS.fullmatch(path) and (metrics := render_metrics()):
+            self._send(200, *metrics)
+        else:
+            known = [
+                *(f"/health/{question}" for question in QUESTIONS),
+                "/metrics if METRICS is on",
+            ]
+            self._say(404, {"status": "unknown", "allowed": known})
 
     def do_POST(self) -> None:
         self._say(405, {"status": "refused", "allowed": ["GET", "HEAD"]}, Allow="GET, HEAD")
@@ -168,8 +176,11 @@ class _Probe(BaseHTTPRequestHandler):
 
     def _say(self, status: int, body: dict[str, Any], **headers: str) -> None:
         content = json.dumps(body, default=str).encode()
+        self._send(status, content, "application/json", **headers)
+
+    def _send(self, status: int, content: bytes, content_type: str, **headers: str) -> None:
         told = {
-            "Content-Type": "application/json",
+            "Content-Type": content_type,
             "Content-Length": str(len(content)),
             "Cache-Control": "no-store",
             **headers,

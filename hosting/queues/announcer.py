@@ -11,6 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from hosting.cancellation import CancellationToken
+from hosting.context import log_fields
 from hosting.queues.housekeeping import restore_connections
 from hosting.scope import Scope
 from hosting.threads import ServiceThread
@@ -57,4 +58,4 @@ class Announcer:
                     function()
                     restore_connections()
             except Exception:
-                logger.exception("What became of a job could not be announced")
+                logger.exception("What became of a job could not be announced", extra=log_fields())

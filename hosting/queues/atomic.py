@@ -22,6 +22,7 @@ from uuid import UUID
 from django.db import connections
 from django.db.transaction import TransactionManagementError
 
+from hosting.context import log_fields, working_on
 from hosting.queues.execution import Executor
 from hosting.queues.hand import JobInHand
 from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
@@ -122,8 +123,12 @@ class AtomicGroup:
             for job in jobs:
                 if outcomes and now > began + SPAN:
                     break
-                outcomes.append(self._run_to_savepoint(job))
-                now = time.monotonic()
+                job.began, before = now, working_on.set(job)
+                try:
+                    outcomes.append(self._run_to_savepoint(job))
+                finally:
+                    working_on.reset(before)
+                job.ended = now = time.monotonic()
             for job in reversed(jobs[len(outcomes) :]):
                 mates.remove(job)
                 put_back(job)
@@ -200,7 +205,9 @@ def _call(callback: Callable[[], object]) -> None:
     try:
         callback()
     except BaseException:  # also SystemExit, as of a job
-        logger.exception("%r, an on_commit callback of an atomic job, has failed", callback)
+        logger.exception(
+            "%r, an on_commit callback of an atomic job, has failed", callback, extra=log_fields()
+        )
 
 
 def _refused(job: JobInHand) -> Outcome:

@@ -28,6 +28,7 @@ from hosting.compat import (
 from hosting.conf.problems import Problem
 from hosting.exceptions import ConfigurationError
 from hosting.ids import uuid7, uuid7s
+from hosting.queues.carrying import carried_by
 from hosting.queues.declared import DatabaseTask, EnqueuePlan, enqueue_options
 from hosting.queues.declared.memory import remember
 from hosting.queues.listeners import has_listeners
@@ -103,7 +104,9 @@ class DatabaseBackend(BaseTaskBackend):
         declared = self._declared(task)
         options = enqueue_options(task, declared, args, kwargs, timezone.now())
         encoded = self._encoded(task.module_path, args, kwargs)
-        job = NewJob(uuid7(), *encoded, *shared_values(self.alias, place, task, options))
+        carried = carried_by(type(self), task)
+        shared = shared_values(self.alias, place, task, carried, options)
+        job = NewJob(uuid7(), *encoded, *shared)
         [record] = self.store.add([job])
         result = to_result(record, task)
         if record.id == job.id:
@@ -191,7 +194,8 @@ class DatabaseBackend(BaseTaskBackend):
         path, now = task.module_path, timezone.now()
         encoded = [(args, kwargs, *self._encoded(path, args, kwargs)) for args, kwargs in calls]
         ids = uuid7s(len(encoded))
-        values = partial(shared_values, self.alias, place, task)
+        carried = carried_by(type(self), task)
+        values = partial(shared_values, self.alias, place, task, carried)
         shared = None if plan.fixed is None else values(plan.fixed)
         return [
             NewJob(

@@ -21,6 +21,7 @@ from hosting.cancellation import CANCELLATIONS, CancellationToken
 from hosting.compat import Task, TaskContext, task_started
 from hosting.exceptions import ArgumentError, HostingError
 from hosting.queues.backends import DatabaseBackend
+from hosting.queues.carrying import overrides_in
 from hosting.queues.declared import ExecutionOptions, execution_options
 from hosting.queues.hand import (
     JobInHand,
@@ -38,6 +39,7 @@ from hosting.queues.stores.duties import JobCancelled
 from hosting.queues.stores.results import to_result
 from hosting.queues.stores.values import Claim
 from hosting.scope import Scope
+from hosting.signals import attempt_ended, attempt_started
 
 #: How long a job that failed waits for its next attempt (seconds).
 RETRY_BACKOFF = Backoff(initial=1.0, maximum=600.0)
@@ -110,18 +112,20 @@ class Executor:
             max_attempts=self._settings.max_attempts, backoff=backoff.delay
         )
         self._plans: dict[str, Plan] = {}
-        self.announces_start = True
+        self.announces_start = self.is_observed = True
 
     def look_for_listeners(self) -> None:
         """Note whether anybody wants to know that jobs begin."""
         self.announces_start = has_listeners(task_started)
+        self.is_observed = bool(attempt_started.receivers or attempt_ended.receivers)
 
     def prepare(self, job: JobInHand) -> Outcome | None:
         """Find out what the job is; its outcome, if it is not to be executed."""
         claim = job.claim
         try:
             job.plan = self._plans.get(claim.task_path) or self._plan(claim.task_path)
-            job.options = self._options(job.plan.task, claim.options)
+            overrides = claim.options and overrides_in(claim.options)
+            job.options = self._options(job.plan.task, overrides)
             if claim.is_expired:
                 raise JobExpired("It was not started before it expired.")
             # A job whose worker has died says so before it begins, in case it was the cause.
@@ -138,12 +142,17 @@ class Executor:
         plan = job.plan
         assert plan is not None
         job.begin()
+        if self.is_observed:
+            attempt_started.send_robust(type(self._backend), job=job)
         try:
             value = self._call(plan, job)
             text = "null" if value is None else encode_return_value(job.claim.task_path, value)
+            outcome = Outcome(job, Ending.SUCCEEDED, plan.task, text)
         except BaseException as error:
-            return self.judge(job, error)
-        return Outcome(job, Ending.SUCCEEDED, plan.task, text)
+            outcome = self.judge(job, error)
+        if self.is_observed:
+            attempt_ended.send_robust(type(self._backend), job=job, outcome=outcome)
+        return outcome
 
     def _begin(self, claim: Claim) -> bool:
         store = self._backend.store

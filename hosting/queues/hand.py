@@ -7,7 +7,8 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from hosting import forks
 from hosting.alarm import alarm
 from hosting.cancellation import CancellationToken
 from hosting.compat import Task
+from hosting.queues.carrying import Carried, carried_in
 from hosting.queues.declared import ExecutionOptions
 from hosting.queues.stores.values import Claim
 
@@ -22,6 +24,15 @@ _changing = forks.lock()
 
 #: Seconds that a job whose time is over has to end in, before it is abandoned.
 GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has a job in hand: the NAME of a service, and the process; and since when."""
+
+    service: str
+    process: str
+    since: float  # of the monotonic clock, as its other times
 
 
 class JobInHand:
@@ -33,8 +44,11 @@ class JobInHand:
         "_token",
         "abandon",
         "abandon_at",
+        "began",
         "claim",
         "connection",
+        "ended",
+        "holder",
         "is_cancelled",
         "is_over",
         "is_timed_out",
@@ -47,8 +61,10 @@ class JobInHand:
         "thread",
     )
 
-    def __init__(self, claim: Claim, parent: CancellationToken) -> None:
+    def __init__(self, claim: Claim, parent: CancellationToken, holder: Holder) -> None:
         self.claim = claim
+        self.holder = holder
+        self.began = self.ended = 0.0  # its latest attempt; 0: not yet
         self.plan: Plan | None = None  # None until its task is known, as are its options
         self.options: ExecutionOptions | None = None
         self.is_cancelled = False  # by somebody, for good
@@ -79,6 +95,24 @@ class JobInHand:
     def is_told_to_end(self) -> bool:
         """Whether the job was asked to end, for whatever reason."""
         return self.is_cancelled or self.is_timed_out or self._parent.is_cancelled
+
+    @property
+    def task_path(self) -> str | None:
+        """The path of its task; None as long as it is not known to lead to one."""
+        return self.plan.task.module_path if self.plan else None
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt, from 1 on, as in `JobContext`."""
+        return len(self.claim.record.worker_ids)
+
+    @property
+    def carried(self) -> Carried:
+        """What the job takes along from whoever enqueued it."""
+        return carried_in(self.claim.options)
+
+    def log_fields(self) -> Mapping[str, object]:
+        return {"service": self.holder.service, **claim_fields(self.claim)}
 
     def begin(self) -> None:
         """Note that an attempt begins on this thread, and how long it may take.
@@ -133,6 +167,17 @@ class JobInHand:
                 call(job)
 
         alarm.ring_at(moment, ring, is_moot)
+
+
+def claim_fields(claim: Claim) -> Mapping[str, object]:
+    """What records of log say of a claimed job."""
+    workers = claim.record.worker_ids
+    return {
+        "job": str(claim.id),
+        "task": claim.task_path,
+        "attempt": len(workers),
+        "worker": workers[-1] if workers else "",
+    }
 
 
 class Plan:

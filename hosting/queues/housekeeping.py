@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import connections
 
+from hosting.context import log_fields
+
 logger = logging.getLogger(__name__)
 
 
@@ -19,7 +21,9 @@ def restore_connections() -> None:
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
             logger.warning(
-                "A task left a transaction open on %r; it is rolled back", connection.alias
+                "A task left a transaction open on %r; it is rolled back",
+                connection.alias,
+                extra=log_fields(),
             )
             connection.close()
             del connections[connection.alias]

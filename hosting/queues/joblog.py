@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from hosting.queues.hand import claim_fields
 from hosting.queues.stores.values import Claim
 
 
@@ -17,13 +18,13 @@ def log_job(
     error: BaseException | None = None,
 ) -> None:
     """Log what became of a claimed job: its id and task, and then the words with their values."""
-    job = str(claim.id)
-    logger.log(
-        level,
-        f"Job %s (%s){words}",
-        job,
-        claim.task_path,
-        *values,
-        exc_info=error,
-        extra={"service": service, "job": job, "task": claim.task_path},
-    )
+    if logger.isEnabledFor(level):
+        logger.log(
+            level,
+            f"Job %s (%s){words}",
+            claim.id,
+            claim.task_path,
+            *values,
+            exc_info=error,
+            extra={"service": service, **claim_fields(claim)},
+        )

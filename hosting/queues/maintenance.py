@@ -9,12 +9,14 @@ from django.db import Error, connections
 
 from hosting.cancellation import CancellationToken
 from hosting.compat import TaskResultStatus
+from hosting.context import log_fields
 from hosting.queues.outage import PATIENCE
 from hosting.queues.presence import RENEWALS
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import BATCH
 from hosting.queues.wakeup import wake
 from hosting.scope import Scope
+from hosting.signals import jobs_rescued
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
@@ -74,30 +76,38 @@ class Maintenance:
         except Error as error:
             connections[self._store.alias].close()
             if not self._is_failing:
-                logger.warning("Maintenance of %r has failed: %s", self._store.alias, error)
+                logger.warning(
+                    "Maintenance of %r has failed: %s",
+                    self._store.alias,
+                    error,
+                    extra=log_fields(),
+                )
             self._is_failing = True
 
     def _rescue(self) -> int:
         rescue = self._upkeep.rescue()
+        if rescue.count:
+            jobs_rescued.send_robust(type(self._store), rescue=rescue)
         if rescue.given_back:
             logger.warning(
                 "%d jobs run again, as the processes that held them are gone",
                 len(rescue.given_back),
+                extra=log_fields(),
             )
             wake(self._store.alias)
         for job_id in rescue.buried:
             logger.error(
                 "Job %s has failed: the processes that executed it have ended before it did",
                 job_id,
-                extra={"job": str(job_id)},
+                extra={**log_fields(), "job": str(job_id)},
             )
         for job_id in rescue.cancelled:
             logger.warning(
                 "Job %s has ended: it was cancelled, and the process that held it is gone",
                 job_id,
-                extra={"job": str(job_id)},
+                extra={**log_fields(), "job": str(job_id)},
             )
-        return len(rescue.given_back) + len(rescue.buried) + len(rescue.cancelled)
+        return rescue.count
 
     def _prune(self) -> int:
         return self._upkeep.prune(self._backend, self._retention)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from hosting.compat import Task
+from hosting.queues.carrying import Carried, pack
 from hosting.queues.declared import EnqueueOptions
 from hosting.queues.stores.values import LimitRule, NewJob
 
@@ -33,7 +34,11 @@ class Place:
 
 
 def shared_values(
-    backend: str, place: Place, task: Task[..., Any], options: EnqueueOptions
+    backend: str,
+    place: Place,
+    task: Task[..., Any],
+    carried: Carried,
+    options: EnqueueOptions,
 ) -> tuple[Any, ...]:
     """What follows id and arguments in a `NewJob`."""
     limit = None
@@ -52,7 +57,7 @@ def shared_values(
         queue_name=task.queue_name,
         priority=int(task.priority),
         task_path=task.module_path,
-        options=options.overrides,
+        options=pack(carried, options.overrides),
         run_after=options.run_after,
         expires_in=options.expires_in,
         unique_key=options.unique_key,

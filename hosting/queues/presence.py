@@ -84,7 +84,9 @@ class Presence:
         self._until = asked + self.dead_after * (1 - MARGIN)
         if self._is_lost:
             logger.warning(
-                "This process can renew its claims in the database %r again", self._store.alias
+                "This process can renew its claims in the database %r again",
+                self._store.alias,
+                extra={"worker": self.name},
             )
             self._is_lost = False
         if not was_sure:
@@ -100,6 +102,7 @@ class Presence:
                 self._store.alias,
                 str(error).strip(),
                 f" from {left:.0f} s on" if left > 0 else "",
+                extra={"worker": self.name},
             )
         self._is_lost = True
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from hosting.cancellation import CancellationToken
 from hosting.compat import task_finished
+from hosting.context import working_on
 from hosting.queues.announcer import Announcer
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.joblog import log_job
@@ -26,6 +27,7 @@ from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.results import to_result
 from hosting.queues.stores.values import Claim, Exchange, Wanted
+from hosting.queues.telling import tell_settled
 
 logger = logging.getLogger(__name__)
 
@@ -149,6 +151,7 @@ class Settler:
 
     def _follow_up(self, outcomes: Sequence[Outcome], refused: Collection[Any]) -> None:
         self._settled(outcomes)
+        tell_settled(self._backend, self._service, outcomes, refused)
         hears_success = has_listeners(task_finished)
         for outcome in outcomes:
             if outcome.claim.id in refused:
@@ -194,6 +197,7 @@ class Settler:
     def _send_finished(self, outcome: Outcome) -> None:
         if outcome.task is None:
             return
+        working_on.set(outcome.job)  # for what receivers log
         result = to_result(outcome.record, outcome.task)
         if outcome.error is None:
             return self._send(result)

@@ -38,6 +38,7 @@ from hosting.queues.presence import Presence, present
 from hosting.queues.settling import LINGER, Settler, Tally
 from hosting.queues.stoporder import MOMENT, StopOrder
 from hosting.queues.stores.values import Claim, Wanted
+from hosting.queues.telling import tell_handed_back
 from hosting.queues.wakeup import subscribed, wake
 from hosting.queues.workshop import Workshop
 
@@ -269,7 +270,8 @@ class Shift:
 
     def _hand_back(self) -> None:
         """Release the claims of the jobs that did not end; their threads are abandoned."""
-        claims = [job.claim for job in self._workshop.left()]
+        jobs = self._workshop.left()
+        claims = [job.claim for job in jobs]
         while claims:
             try:
                 with self._store.deadline(PATIENCE):
@@ -281,6 +283,7 @@ class Shift:
             else:
                 ended = [claim for claim in claims if claim.id in done.cancelled]
                 left = [each for each in claims if each.id not in done.refused | done.cancelled]
+                tell_handed_back(self._duty.backend, self._duty.service, jobs, done)
                 self._log_each(logging.WARNING, ended, "did not end, though it was cancelled")
                 self._log_each(logging.WARNING, left, "did not end, and was handed back")
                 wake(self._store.alias)

@@ -16,10 +16,11 @@ from contextlib import suppress
 from uuid import UUID
 
 from hosting.cancellation import CancellationToken
+from hosting.context import ServiceWork, working_on
 from hosting.queues.atomic import LARGEST, AtomicGroup
 from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor, JobTimedOut
-from hosting.queues.hand import JobInHand
+from hosting.queues.hand import Holder, JobInHand
 from hosting.queues.housekeeping import restore_connections
 from hosting.queues.joblog import log_job
 from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
@@ -66,6 +67,7 @@ class Workshop:
         self.pace = Pace(concurrency)
         self.told = CancellationToken()  # parent of every job's token
         self._service = service
+        self._work = ServiceWork(service)
         self._store = store
         self._executor = executor
         self._atomic = AtomicGroup(store, executor, self.pace.note)
@@ -92,12 +94,14 @@ class Workshop:
 
     def begin(self, claims: Sequence[Claim]) -> None:
         """Have these jobs executed."""
-        jobs = [JobInHand(claim, self.told) for claim in claims]
+        now = time.monotonic()
+        holder = Holder(self._service, self._presence.name, now)
+        jobs = [JobInHand(claim, self.told, holder) for claim in claims]
         self._in_hand.update((job.claim.id, job) for job in jobs)
         self._presence.held.update(job.claim.id for job in jobs)
         self._executor.look_for_listeners()
         if not self._waiting:
-            self._last_move = time.monotonic()
+            self._last_move = now
         self._waiting.extend(jobs)
         if len(self._waiting) == len(jobs) or self.pace.is_slow:
             self._crew.wake(self.pace.threads(len(self._waiting)))
@@ -158,6 +162,7 @@ class Workshop:
             try:
                 job = self._waiting.popleft()
             except IndexError:
+                working_on.set(self._work)
                 return True
             if not self._presence.is_sure:
                 self._unbegun.append(job)
@@ -198,9 +203,10 @@ class Workshop:
             return self._execute_atomically(job, largest)
         if outcome is None:
             self._watch_time(job)
-            began = time.monotonic()
+            working_on.set(job)
+            job.began = began = time.monotonic()
             outcome = self._executor.attempt(job)
-            self._last_move = ended = time.monotonic()
+            job.ended = self._last_move = ended = time.monotonic()
             self.pace.note(ended - began, 1)
             restore_connections()
         refresh_connections()
@@ -225,6 +231,7 @@ class Workshop:
                     break
         for job in jobs:
             self._watch_time(job)
+        working_on.set(self._work)  # until one of these begins
         outcomes = self._atomic.run(jobs, self._waiting.appendleft)
         self._last_move = time.monotonic()
         restore_connections()

@@ -29,7 +29,7 @@ from hosting.schedules import (
 )
 from hosting.scope import Scope, in_scope
 from hosting.services.base import BackgroundService
-from hosting.signals import tick_finished
+from hosting.signals import tick_finished, tick_started
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class UnitService(BackgroundService):
         self.last_unit_at = timezone.now()
         began = time.monotonic()
         failure: BaseException | None = None
+        tick_started.send_robust(type(self), service=self.name)
         try:
             self._runtime.call(in_scope(unit, hand_over=hand_over), *args)
         except OperationCancelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -93,6 +94,8 @@ def test_every_key_of_hosting(declare: Declare) -> None:
         "RESTART_PERIOD": 0.5,
         "LEASE_TIMEOUT": 1,
         "SCHEDULE": {},
+        "METRICS": find_spec("prometheus_client") is not None,
+        "TRACING": find_spec("opentelemetry") is not None,
     }
     assert given.keys() == KEYS.keys()
     declare(hosting=given)

@@ -66,6 +66,19 @@ def test_the_paths_are_those_of_a_web_process_with_and_without_a_prefix(
     assert headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/hosting/metrics"])
+def test_metrics_are_there_if_they_are_switched_on(
+    server: ProbeServer, host: Host, settings: Any, path: str
+) -> None:
+    assert ask(server, path)[0] == 404
+    pytest.importorskip("prometheus_client")
+    settings.HOSTING = {"METRICS": True}
+    status, body, headers = ask(server, path)
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain")
+    assert b"\n# HELP " in body
+
+
 def test_the_answers_change_with_the_host(server: ProbeServer, host: Host) -> None:
     host.lifetime.stop()
     status, body, _ = ask(server, "/health/ready")

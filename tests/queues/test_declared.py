@@ -29,6 +29,7 @@ EVERY: dict[str, Any] = {
     "rate": Rate(5, timedelta(seconds=30), key=0),
     "atomic": True,
     "expires": datetime(2040, 1, 1, tzinfo=UTC),
+    "sensitive": ("order",),
 }
 passes_options_on = pytest.mark.skipif(
     (6, 0) <= django.VERSION < (6, 1), reason="@task of Django 6.0 takes no further options"

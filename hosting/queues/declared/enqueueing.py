@@ -147,6 +147,8 @@ def overrides(task: Task[..., Any], declared: Task[..., Any]) -> str:
     for option in ("retry_on", "give_up_on"):
         if (value := getattr(task, option, None)) != getattr(declared, option, None):
             raise Wrong(option, value, _as_declared("classes of errors"))
+    if (value := getattr(task, "sensitive", None)) != getattr(declared, "sensitive", None):
+        raise Wrong("sensitive", value, _AS_DECLARED)  # who shows jobs knows the declared task only
     changed = {
         option: value
         for option, default in STORED.items()
@@ -158,8 +160,11 @@ def overrides(task: Task[..., Any], declared: Task[..., Any]) -> str:
     return json.dumps(changed, separators=(",", ":")) if changed else ""
 
 
+_AS_DECLARED = "what the task at this path declares"
+
+
 def _as_declared(what: str) -> str:
-    return f"what the task at this path declares, as {what} cannot be stored with a job"
+    return f"{_AS_DECLARED}, as {what} cannot be stored with a job"
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hosting.backoff import Backoff
 from hosting.compat import Task
+from hosting.context import log_fields
 from hosting.queues.declared.enqueueing import STORED
 from hosting.queues.declared.judges import (
     BACKOFF_BOUNDS,
@@ -130,7 +131,11 @@ def _guarded(backoff: BackoffFunction, default: Backoff, path: str) -> Callable[
         try:
             return wait("what it gave", backoff(failures))
         except Exception:
-            logger.exception("The backoff of task %s failed; the default is used.", path)
+            logger.exception(
+                "The backoff of task %s failed; the default is used.",
+                path,
+                extra={**log_fields(), "task": path},
+            )
             return default.delay(failures)
 
     return delay

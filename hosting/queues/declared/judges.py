@@ -168,6 +168,13 @@ def _unique(option: str, value: object) -> None:
             raise Wrong(option, value, "either until or a period, not both")
 
 
+def _sensitive(option: str, value: object) -> None:
+    names = value if isinstance(value, tuple) else (value,)
+    is_named = all(isinstance(name, str) and name for name in names)
+    if not (isinstance(value, bool) or (names and is_named)):
+        raise Wrong(option, value, "True, False, the name of an argument, a tuple of them, or None")
+
+
 def _concurrency(option: str, value: object) -> None:
     if not isinstance(value, Concurrency):
         _count(option, value, ", a Concurrency, or None")
@@ -216,6 +223,7 @@ OWN: dict[str, Judge] = {
     "rate": _rate,
     "atomic": _boolean,
     "expires": _expires,
+    "sensitive": _sensitive,
 }
 EVERY = {**BASE, **OWN}
 

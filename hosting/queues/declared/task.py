@@ -40,6 +40,7 @@ from hosting.compat import (
 from hosting.conf.problems import allowed_names
 from hosting.queues.declared import judges
 from hosting.queues.declared.limits import limits_of
+from hosting.queues.declared.sensitive import require_known
 from hosting.queues.declared.values import (
     BackoffFunction,
     Concurrency,
@@ -66,6 +67,7 @@ class TaskOptions(TypedDict, total=False):
     rate: str | Rate | None
     atomic: bool
     expires: Seconds | datetime | None
+    sensitive: bool | str | tuple[str, ...] | None
 
 
 class CallOptions(TaskOptions, total=False):
@@ -105,6 +107,8 @@ class DatabaseTask(TaskBase[P, R]):
     atomic: bool = False
     #: When it is too late to start: seconds from the enqueue, or a moment.
     expires: Seconds | datetime | None = None
+    #: The arguments that nobody is to see: their names, or True for all.
+    sensitive: bool | str | tuple[str, ...] | None = None
     #: What `using(run_after=timedelta)` said; it counts from the enqueue.
     _delay: timedelta | None = None
 
@@ -114,6 +118,7 @@ class DatabaseTask(TaskBase[P, R]):
             _judge_values(self)
             Task.__post_init__(self)
             limits_of(self)
+            require_known(self)
         except judges.Wrong as error:
             raise InvalidTask(f"Task {_path(self.func)!r}: {error}.") from None
 

@@ -79,7 +79,12 @@ class Keeper:
         try:
             pause = self._enqueue_due(record, grid, call)
         except IntegrityError as error:
-            logger.info("Schedule %r: another process has this slot (%s)", record.name, error)
+            logger.info(
+                "Schedule %r: another process has this slot (%s)",
+                record.name,
+                error,
+                extra={"service": self._service, "schedule": record.name},
+            )
             return TAKEN
         except DATABASE_TROUBLE:
             raise
@@ -114,7 +119,7 @@ class Keeper:
                 name,
                 due.skipped_from.isoformat(),
                 due.skipped_to and due.skipped_to.isoformat(),
-                extra={"schedule": name},
+                extra={"service": self._service, "schedule": name},
             )
         for slot, job_id in jobs.items():
             logger.info(
@@ -146,8 +151,13 @@ class Keeper:
             self._log_error(record.name, f"{reason}; it goes on trying", error)
 
     def _log_error(self, name: str, words: str, error: Exception | None = None) -> None:
-        extra = {"service": self._service, "schedule": name}
-        logger.error("Schedule %r: %s", name, words, exc_info=error, extra=extra)
+        logger.error(
+            "Schedule %r: %s",
+            name,
+            words,
+            exc_info=error,
+            extra={"service": self._service, "schedule": name},
+        )
 
     def _forget_all_but(self, definitions: set[Definition]) -> None:
         self._calls = {key: call for key, call in self._calls.items() if key in definitions}
@@ -160,12 +170,14 @@ class Keeper:
             logger.warning(
                 "Schedule %r: the one made at run time is replaced by that of the settings",
                 name,
-                extra={"schedule": name},
+                extra={"service": self._service, "schedule": name},
             )
         changes = {"added": synced.added, "changed": synced.changed, "removed": synced.removed}
         for what, names in changes.items():
             if names:
-                logger.info("Schedules %s: %s", what, ", ".join(names))
+                logger.info(
+                    "Schedules %s: %s", what, ", ".join(names), extra={"service": self._service}
+                )
 
     def _prune(self) -> None:
         if time.monotonic() < self._next_pruning:

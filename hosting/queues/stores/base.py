@@ -96,6 +96,10 @@ class Store(ABC):
         """The claims that a worker holds, also those whose answer never reached it."""
 
     @abstractmethod
+    def waited(self, claim: Claim) -> float:
+        """Seconds from when a claimed job was due until it was claimed."""
+
+    @abstractmethod
     def get(self, ids: Collection[UUID]) -> dict[UUID, JobRecord]:
         """The jobs with these ids, as far as there are any, whether they have ended or not."""
 

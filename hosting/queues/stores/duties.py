@@ -42,6 +42,11 @@ class Rescue:
     buried: tuple[UUID, ...] = ()
     cancelled: tuple[UUID, ...] = ()
 
+    @property
+    def count(self) -> int:
+        """How many jobs there were in all."""
+        return len(self.given_back) + len(self.buried) + len(self.cancelled)
+
 
 class Upkeep(ABC):
     """Upkeep of the jobs in one store."""

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connections
 
 from hosting.backoff import Backoff
+from hosting.context import log_fields
 from hosting.queues.stores.deadline import connecting_within, deadline, shut_socket
 from hosting.queues.stores.listening import Listening
 
@@ -48,7 +49,12 @@ class Listener(Listening):
             except Exception as error:
                 self._failures += 1
                 if self._failures == 1 and not self._closing.is_cancelled:
-                    logger.warning("Notifications of %r are interrupted: %s", self._alias, error)
+                    logger.warning(
+                        "Notifications of %r are interrupted: %s",
+                        self._alias,
+                        error,
+                        extra=log_fields(),
+                    )
                 self._closing.wait(BACKOFF.delay(self._failures))
 
     def _listen(self) -> None:

@@ -89,6 +89,10 @@ class GenericStore(Tables, Store):
     def held_by(self, worker_id: str) -> list[Claim]:
         return self._claims(self.jobs.filter(claimed_by=worker_id, state=JobState.RUNNING))
 
+    def waited(self, claim: Claim) -> float:
+        row: Job = claim.source
+        return (row.claimed_at - row.due_at).total_seconds() if row.claimed_at else 0.0
+
     def look(
         self, backend: str, queues: Collection[str] | None, after: Mapping[str, Key] | None
     ) -> Look:

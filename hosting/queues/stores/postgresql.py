@@ -214,6 +214,9 @@ class PostgreSQLStore(SQLStore):
     def _id(self, value: UUID) -> UUID:
         return value
 
+    def _seconds_between(self, earlier: float, later: float) -> float:
+        return later - earlier
+
     def _moment(self, value: float | None) -> Any:
         if value is None:
             return None

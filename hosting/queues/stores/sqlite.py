@@ -182,6 +182,9 @@ class SQLiteStore(SQLStore):
     def _id(self, value: str) -> UUID:
         return UUID(hex=value)
 
+    def _seconds_between(self, earlier: str, later: str) -> float:
+        return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
     def _moment(self, value: str | None) -> Any:
         if value is None:
             return None

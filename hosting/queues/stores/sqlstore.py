@@ -7,10 +7,13 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from hosting.models import Job
 from hosting.queues.stores.orm import GenericStore
 from hosting.queues.stores.rows import to_record
 from hosting.queues.stores.statements.shared import CLAIMED_NAMES, QUEUE_NAMES
 from hosting.queues.stores.values import Claim, JobRecord, NewJob, Wanted
+
+_DUE_AT, _CLAIMED_AT = map(CLAIMED_NAMES.index, ("due_at", "claimed_at"))
 
 
 class SQLStore(GenericStore):
@@ -36,6 +39,16 @@ class SQLStore(GenericStore):
     @abstractmethod
     def _moment(self, value: Any) -> Any:
         """The datetime that the statements give as this value."""
+
+    def waited(self, claim: Claim) -> float:
+        row = claim.source
+        if isinstance(row, Job):  # as the ORM claims it
+            return super().waited(claim)
+        return self._seconds_between(row[_DUE_AT], row[_CLAIMED_AT])
+
+    @abstractmethod
+    def _seconds_between(self, earlier: Any, later: Any) -> float:
+        """Seconds between two moments as the statements give them."""
 
     def savepoint(self) -> str:
         connection: Any = self.connection

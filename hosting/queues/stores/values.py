@@ -88,7 +88,6 @@ class Claim:
     __slots__ = (
         "_read",
         "_record",
-        "_source",
         "args",
         "deaths",
         "failures",
@@ -100,6 +99,7 @@ class Claim:
         "limit_key",
         "options",
         "queue_name",
+        "source",
         "task_path",
     )
 
@@ -135,7 +135,7 @@ class Claim:
             self.deaths,
         ) = rest
         self.is_expired = is_expired
-        self._source = source
+        self.source = source  # the row, as its store gave it
         self._read = read
         self._record: JobRecord | None = None
 
@@ -146,7 +146,7 @@ class Claim:
     def record(self) -> JobRecord:
         """The job as claimed."""
         if self._record is None:
-            self._record = self._read(self._source)
+            self._record = self._read(self.source)
         return self._record
 
 

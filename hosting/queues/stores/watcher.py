@@ -21,6 +21,7 @@ from typing import Any
 from django.db import Error, connections
 
 from hosting import forks
+from hosting.context import log_fields
 from hosting.queues.stores.inotify import Writes
 from hosting.queues.stores.listening import Listening
 
@@ -60,7 +61,9 @@ class Watcher(Listening):
             with Writes(path) as writes:
                 self._watch(counter, writes)
         except (OSError, Error) as error:
-            logger.debug("Commits to %r are looked for, as %s", self._alias, error)
+            logger.debug(
+                "Commits to %r are looked for, as %s", self._alias, error, extra=log_fields()
+            )
             self._poll()
 
     def _watch(self, counter: Counter, writes: Writes) -> None:
