@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.core import checks
 
 from hosting.checks import check_hosting
+from hosting.deployment import check_deployment
 from hosting.process import gate
 
 
@@ -14,4 +15,5 @@ class HostingConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register(check_hosting, "hosting")
+        checks.register(check_deployment, "hosting", deploy=True)
         gate.at_ready()
