@@ -140,6 +140,9 @@ class _Drain:
 
     def _attempt_alone(self, job: JobInHand) -> Outcome:
         outcome = self._executor.attempt(job)
+        for alias in _transactions():
+            _undo(connections[alias])
+            outcome = self._left_open(job, alias)
         restore_connections()
         return outcome
 
@@ -159,12 +162,15 @@ class _Drain:
         if not savepoint.is_current:
             del connection.savepoint_ids[depth:], connection.atomic_blocks[blocks:]
             savepoint.roll_back()
-            words = f"The job has left a transaction open on {self._store.alias!r}."
-            outcome = self._executor.judge(job, TransactionManagementError(words))
+            outcome = self._left_open(job, self._store.alias)
         elif savepoint.is_broken:
             savepoint.roll_back()
         savepoint.end()
         return outcome
+
+    def _left_open(self, job: JobInHand, alias: str) -> Outcome:
+        words = f"The job has left a transaction open on {alias!r}, which is undone."
+        return self._executor.judge(job, TransactionManagementError(words))
 
 
 class _Announcer(Announcer):
@@ -185,3 +191,12 @@ def _transactions() -> set[str]:
     """The aliases on which this thread is in a transaction, as in a `TestCase`."""
     initialized: Any = connections.all(initialized_only=True)
     return {connection.alias for connection in initialized if connection.in_atomic_block}
+
+
+def _undo(connection: Any) -> None:
+    """Roll back a transaction that nobody will end, also in memory, where no connection closes."""
+    connection.savepoint_ids.clear()
+    connection.atomic_blocks.clear()
+    connection.in_atomic_block = connection.needs_rollback = False
+    connection.rollback()
+    connection.set_autocommit(True)

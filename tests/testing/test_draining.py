@@ -289,13 +289,19 @@ class TestDatabaseErrors:
         assert [attempt.return_value for attempt in drain()] == ["survived"]
         assert keys() == {"a"}
 
-    def test_a_transaction_that_is_left_open_is_rolled_back(self, database: str) -> None:
+    def test_a_transaction_that_is_left_open_is_rolled_back_and_fails_its_job(
+        self, database: str
+    ) -> None:
         depth = len(connection.savepoint_ids)
         tasks.write_and_leave_a_transaction_open.enqueue("a")
         tasks.write.enqueue("b")
 
-        drain(errors="collect")
+        ran = drain(errors="collect")
 
+        assert [type(attempt.error).__name__ for attempt in ran] == [
+            "TransactionManagementError",
+            "NoneType",
+        ]
         assert keys() == {"b"}
         assert len(connection.savepoint_ids) == depth
         assert connection.in_atomic_block == (database == "in a transaction")

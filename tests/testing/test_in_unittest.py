@@ -15,6 +15,9 @@ from tests.testing import tasks
 class Both:
     """What holds in either."""
 
+    def setUp(self) -> None:
+        tasks.calls.clear()
+
     def test_jobs_are_enqueued_and_run(self: Any) -> None:
         tasks.write_atomically.enqueue("a")
 
