@@ -3,8 +3,8 @@
 A drain is a worker without threads. It claims one job at a time, has the worker's own `Executor`
 make the attempt, the worker's own `Settler` store the outcome, and the store judge retries, limits,
 keys and batches. What differs is what a thread of the test must not lose: in the transaction of a
-`TestCase` a plain job gets a savepoint, so that a statement that fails in it spoils no more than
-that job, and no connection is closed between jobs.
+`TestCase` each job gets a savepoint, so that a statement that fails in it spoils no more than that
+job, and the connection stays whatever a job does.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from hosting.queues.execution import Executor
 from hosting.queues.hand import JobInHand
 from hosting.queues.housekeeping import restore_connections
 from hosting.queues.outcomes import Ending, Outcome
-from hosting.queues.savepoint import Savepoint
 from hosting.queues.settling import Settler, Tally
 from hosting.queues.stores.values import Claim, Wanted
 from hosting.testing.attempts import Attempt, Drained
+from hosting.testing.guests import GuestGroup, LoneGroup, Place, transactions, undo
 from hosting.testing.onthespot import call_here
 from hosting.testing.stored import bring_forward
 
@@ -101,8 +101,8 @@ class _Drain:
         self._executor.look_for_listeners()
         announcer = _Announcer("hosting:drain:announce")
         self._settler = Settler("drain", backend, Tally(), lambda _: None, announcer)
-        is_guest = bool(_transactions())
-        group = _GuestGroup if is_guest else AtomicGroup
+        is_guest = bool(transactions())
+        group: type[AtomicGroup] = GuestGroup if is_guest else LoneGroup
         self._atomic = group(self._store, self._executor, lambda *_: None)
         self._attempt = self._attempt_as_guest if is_guest else self._attempt_alone
 
@@ -140,33 +140,24 @@ class _Drain:
 
     def _attempt_alone(self, job: JobInHand) -> Outcome:
         outcome = self._executor.attempt(job)
-        for alias in _transactions():
-            _undo(connections[alias])
+        for alias in transactions():
+            undo(connections[alias])
             outcome = self._left_open(job, alias)
         restore_connections()
         return outcome
 
     def _attempt_as_guest(self, job: JobInHand) -> Outcome:
-        connection: Any = connections[self._store.alias]
-        if not connection.in_atomic_block:  # only others are
+        alias = self._store.alias
+        if not connections[alias].in_atomic_block:  # only others are
             return self._executor.attempt(job)
-        savepoint, blocks = Savepoint(self._store), len(connection.atomic_blocks)
-        depth = len(connection.savepoint_ids)
+        place = Place(self._store)
         outcome = self._executor.attempt(job)
-        if connection.closed_in_transaction or len(connection.savepoint_ids) < depth:
-            del connection.savepoint_ids[depth - 1 :]
+        if place.is_lost:
             raise AssertionError(
                 f"{job.claim.task_path} has ended the transaction of the test, or closed its "
-                f"connection {self._store.alias!r}; use a TransactionTestCase."
+                f"connection {alias!r}; use a TransactionTestCase."
             ) from outcome.error
-        if not savepoint.is_current:
-            del connection.savepoint_ids[depth:], connection.atomic_blocks[blocks:]
-            savepoint.roll_back()
-            outcome = self._left_open(job, self._store.alias)
-        elif savepoint.is_broken:
-            savepoint.roll_back()
-        savepoint.end()
-        return outcome
+        return outcome if place.restore() else self._left_open(job, alias)
 
     def _left_open(self, job: JobInHand, alias: str) -> Outcome:
         words = f"The job has left a transaction open on {alias!r}, which is undone."
@@ -178,25 +169,3 @@ class _Announcer(Announcer):
 
     def call(self, function: Callable[[], object]) -> None:
         function()
-
-
-class _GuestGroup(AtomicGroup):
-    """Atomic jobs in the transaction of a test, whose connection is the test's."""
-
-    def discard_connection(self) -> None:
-        pass
-
-
-def _transactions() -> set[str]:
-    """The aliases on which this thread is in a transaction, as in a `TestCase`."""
-    initialized: Any = connections.all(initialized_only=True)
-    return {connection.alias for connection in initialized if connection.in_atomic_block}
-
-
-def _undo(connection: Any) -> None:
-    """Roll back a transaction that nobody will end, also in memory, where no connection closes."""
-    connection.savepoint_ids.clear()
-    connection.atomic_blocks.clear()
-    connection.in_atomic_block = connection.needs_rollback = False
-    connection.rollback()
-    connection.set_autocommit(True)

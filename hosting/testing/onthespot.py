@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from asgiref.sync import ThreadSensitiveContext, async_to_sync
+from asgiref.sync import async_to_sync
 
 from hosting.cancellation import CancellationToken
 from hosting.schedules import Schedule, parse_interval
@@ -27,9 +27,7 @@ def call_here(function: Callable[..., Any], *args: Any) -> Any:
 
 
 async def _finish(coroutine: Any) -> Any:
-    # Scopes within this one do not close the connections, which are those of the caller.
-    async with ThreadSensitiveContext():
-        return await coroutine
+    return await coroutine
 
 
 class OnTheSpot(Unhosted):

@@ -75,6 +75,7 @@ class TestList:
         tasks.note.using(run_after=timedelta(hours=1)).enqueue("later")
 
         assert listed("--order", "claims") == [high.id, other.id, low.id]
+        assert listed("--order", "claims", "--limit", "1") == [high.id]
         assert listed("--order", "claims", "--queue", "mail") == [other.id]
         assert listed("--order", "claims", "--task", "tests.testing.tasks.note") == [
             high.id,

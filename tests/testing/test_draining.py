@@ -289,11 +289,12 @@ class TestDatabaseErrors:
         assert [attempt.return_value for attempt in drain()] == ["survived"]
         assert keys() == {"a"}
 
+    @pytest.mark.parametrize("atomic", [False, True])
     def test_a_transaction_that_is_left_open_is_rolled_back_and_fails_its_job(
-        self, database: str
+        self, database: str, atomic: bool
     ) -> None:
         depth = len(connection.savepoint_ids)
-        tasks.write_and_leave_a_transaction_open.enqueue("a")
+        tasks.write_and_leave_a_transaction_open.using(atomic=atomic).enqueue("a")
         tasks.write.enqueue("b")
 
         ran = drain(errors="collect")
@@ -317,6 +318,7 @@ class TestDatabaseErrors:
             drain()
 
         connection.closed_in_transaction = False
+        connection.savepoint_ids.pop()
 
 
 def test_expired_jobs_fail_as_expired() -> None:
