@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.core import checks
 
 from hosting.checks import check_hosting
+from hosting.deployment import check_deployment
 from hosting.observability import switches
 from hosting.process import gate
 
@@ -15,5 +16,6 @@ class HostingConfig(AppConfig):
 
     def ready(self) -> None:
         checks.register(check_hosting, "hosting")
+        checks.register(check_deployment, "hosting", deploy=True)
         switches.connect()
         gate.at_ready()

@@ -11,6 +11,9 @@ from django.test import TransactionTestCase
 
 from tests.processes import Databases, Project, databases
 
+# As where the package is installed, which has it as an entry point.
+pytest_plugins = ["hosting.pytest_plugin"]
+
 # A slow machine is no failure; what runs for ever meets the timeout of pytest.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")

@@ -14,7 +14,7 @@ from django.core.management import BaseCommand
 from django.dispatch import Signal
 
 import hosting
-from hosting import Backoff, DatabaseTask, signals
+from hosting import Backoff, DatabaseTask, signals, testing
 from hosting.conf import entries, schedule, settings
 from hosting.management.commands import runworker
 from hosting.observability.health import QUESTIONS
@@ -134,6 +134,22 @@ def test_signals_are_documented(name: str) -> None:
 @pytest.mark.parametrize("option", runworker_options())
 def test_options_of_runworker_are_documented(option: str) -> None:
     assert re.search(rf"^\| .*`{option}\b", section("running.md", "runworker"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        *(("tasks", name) for name in ("--state", "--queue", "--task", "--limit", "--format")),
+        *(("prune_tasks", name) for name in ("--older-than", "--status", "--dry-run", "--backend")),
+    ],
+)
+def test_options_of_commands_on_jobs_are_documented(command: str, option: str) -> None:
+    assert re.search(rf"^\| .*`{option}\b", section("running.md", command), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", testing.__all__)
+def test_names_of_the_test_kit_are_documented(name: str) -> None:
+    assert re.search(rf"`{name}\b", read("testing.md") + read("services.md"))
 
 
 @pytest.mark.parametrize("code", [exits.CLEAN, exits.FAILED, exits.RECYCLE])

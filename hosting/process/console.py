@@ -21,7 +21,7 @@ class Console(BackgroundService):
     """Announces every key that is pressed (`hosting.signals.key_pressed`); `q` stops the host."""
 
     def execute(self, stopping: CancellationToken) -> None:
-        with _single_keys(sys.stdin.fileno()) as terminal:
+        with single_keys(sys.stdin.fileno()) as terminal:
             sys.stdout.write(f"{HELP}\n")
             sys.stdout.flush()
             for key in _keys(terminal, stopping):
@@ -48,7 +48,7 @@ def _keys(terminal: int, stopping: CancellationToken) -> Iterator[str]:
 
 
 @contextmanager
-def _single_keys(terminal: int) -> Iterator[int]:
+def single_keys(terminal: int) -> Iterator[int]:
     """Have the terminal give each key at once and without echo, and put it back afterwards."""
     import termios  # not there on Windows, where the command is to load all the same
     import tty

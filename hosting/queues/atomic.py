@@ -86,7 +86,7 @@ class AtomicGroup:
         except _ClaimsLost as loss:
             lost = loss.ids
         except Exception:  # which job is to blame shows when each is alone
-            self._discard_connection()
+            self.discard_connection()
         for job in reversed(mates):
             if not job.is_over and job.claim.id not in lost:  # over is one that was abandoned
                 job.runs_alone = True
@@ -97,7 +97,7 @@ class AtomicGroup:
         try:
             return self._transact([job], lambda _: None)
         except _TransactionLeft as left:
-            self._discard_connection()
+            self.discard_connection()
             if left.outcome.ending is not Ending.SUCCEEDED:
                 return [left.outcome]
             words = "The job left the transaction it was given, or closed its connection."
@@ -106,10 +106,10 @@ class AtomicGroup:
             return [_refused(job)]
         except DATABASE_TROUBLE as error:
             # The commit may have succeeded although its answer was lost: settling it tells.
-            self._discard_connection()
+            self.discard_connection()
             return [self._interrupted(job, error)]
         except Exception as error:
-            self._discard_connection()
+            self.discard_connection()
             return [self._executor.judge(job, error)]
 
     def _transact(self, mates: list[JobInHand], put_back: PutBack) -> list[Outcome]:
@@ -194,7 +194,7 @@ class AtomicGroup:
     def _interrupted(self, job: JobInHand, error: Exception) -> Outcome:
         return Outcome(job, Ending.RELEASED, None, error=error)
 
-    def _discard_connection(self) -> None:
+    def discard_connection(self) -> None:
         """Leave nothing of the transaction behind, whatever state it is in."""
         self._connection.close()
         del connections[self._store.alias]

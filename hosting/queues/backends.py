@@ -7,7 +7,7 @@ imports them, is loaded when it is first used.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
@@ -153,9 +153,13 @@ class DatabaseBackend(BaseTaskBackend):
     def steer(self, action: str, result: TaskResult[..., Any]) -> bool:
         """Have a job cancelled, retried or discarded ("cancel", "retry", "discard")."""
         job_id = _parse_id(result.id)
-        changed: set[UUID] = getattr(self.store.control, action)([job_id]) if job_id else set()
+        return bool(self.steer_many(action, [job_id])) if job_id else False
+
+    def steer_many(self, action: str, ids: Collection[UUID]) -> set[UUID]:
+        """As `steer`, for jobs of which nothing but the id is known; those that it changed."""
+        changed: set[UUID] = getattr(self.store.control, action)(ids)
         self._wake()
-        return bool(changed)
+        return changed
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         """What is wrong with this backend's settings; asks no database."""

@@ -22,7 +22,7 @@ def enqueue_many(task: Task[..., Any], calls: Iterable[Call]) -> list[str]:
     one round trip; all are written in one transaction, or none. Raises TypeError for a task of
     another backend, and what `task.enqueue` raises.
     """
-    return _backend(task.backend).enqueue_many(task, calls)
+    return database_backend(task.backend).enqueue_many(task, calls)
 
 
 def enqueue_on_commit(database: str, task: Task[..., Any], *args: Any, **kwargs: Any) -> None:
@@ -40,7 +40,7 @@ def cancel(result: TaskResult[..., Any]) -> bool:
     What ends so is FAILED with `JobCancelled`. A job that runs sees it by `context.cancelled` and
     its token, within about a second.
     """
-    return _backend(result.backend).steer("cancel", result)
+    return database_backend(result.backend).steer("cancel", result)
 
 
 def retry(result: TaskResult[..., Any]) -> bool:
@@ -48,12 +48,12 @@ def retry(result: TaskResult[..., Any]) -> bool:
 
     False if it has not failed, or is unique and there is another such job now.
     """
-    return _backend(result.backend).steer("retry", result)
+    return database_backend(result.backend).steer("retry", result)
 
 
 def discard(result: TaskResult[..., Any]) -> bool:
     """Forget a job that does not run, or its result; False if it runs, or there is none."""
-    return _backend(result.backend).steer("discard", result)
+    return database_backend(result.backend).steer("discard", result)
 
 
 class Batch:
@@ -71,7 +71,7 @@ class Batch:
 
     def __init__(self, backend: str = "default") -> None:
         self.id = uuid7()
-        self._backend = _backend(backend)
+        self._backend = database_backend(backend)
         self._transaction = self._backend.store.atomic
 
     def __enter__(self) -> Batch:
@@ -108,7 +108,8 @@ class Batch:
         return self._backend
 
 
-def _backend(alias: str) -> DatabaseBackend:
+def database_backend(alias: str) -> DatabaseBackend:
+    """The task backend of this alias; raises TypeError for one whose jobs are in no database."""
     backend = task_backends[alias]
     if not isinstance(backend, DatabaseBackend):
         raise TypeError(

@@ -56,13 +56,14 @@ class Settler:
         backend: DatabaseBackend,
         tally: Tally,
         settled: Callable[[Sequence[Outcome]], None],
+        announcer: Announcer | None = None,
     ) -> None:
         self._service = service
         self._backend = backend
         self._store: Store = backend.store
         self._tally = tally
         self._settled = settled
-        self._announcer = Announcer(f"hosting:{service}:announce")
+        self._announcer = announcer or Announcer(f"hosting:{service}:announce")
         self._in_doubt = False
         self._pending_since: float | None = None
         self.pending: deque[Outcome] = deque()

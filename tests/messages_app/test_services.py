@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db.models.functions import Now
 
-from hosting import CancellationToken, HostedService, QueuedHostedService, background_tasks, scope
+from hosting import CancellationToken, HostedService, QueuedHostedService, background_tasks
 from hosting.models import HostProcess
 from hosting.signals import key_pressed
-from hosting.testing import assert_lifecycle, started
+from hosting.testing import assert_lifecycle, started, tick
 from messages_app.models import AddedTask
 from messages_app.services import MonitorLoop, ScopedHostedService, TimedHostedService
 from messages_app.tasks import add_task
@@ -86,7 +86,7 @@ class TestScopedHostedService:
     def test_tasks_in_the_memory_of_a_dead_process_are_lost(self) -> None:
         lost, kept = add_task("memory", 3, 5), add_task("database", 3, 5)
 
-        self._work()
+        tick(ScopedHostedService())
 
         lost.refresh_from_db()
         kept.refresh_from_db()
@@ -119,13 +119,9 @@ class TestScopedHostedService:
         )
         add_task("memory", 3, 5)
 
-        self._work()
+        tick(ScopedHostedService())
 
         assert AddedTask.objects.get().state == "waiting"
-
-    def _work(self) -> None:
-        with scope() as opened:
-            ScopedHostedService().work(opened, CancellationToken())
 
 
 class TestMonitorLoop:

@@ -15,7 +15,7 @@ from hosting import CancellationToken, OperationCancelled, QueueFull, Scheduler,
 from hosting.checks import check_hosting
 from hosting.compat import TaskResultDoesNotExist, TaskResultStatus, task_finished
 from hosting.models import Schedule
-from hosting.testing import started
+from hosting.testing import assert_enqueued, drain, started
 from messages_app import tasks
 from messages_app.models import AddedTask, Message, State
 from messages_app.tasks import add_task, prune_messages, write_messages
@@ -82,6 +82,14 @@ class TestAddingToTheDatabase:
         assert (added.queue, added.steps, added.delay) == ("database", 3, 0.5)
         assert (added.state, added.step) == ("waiting", 0)
 
+    def test_a_worker_writes_its_messages(self) -> None:
+        added = add_task("database", 3, 0)
+
+        [attempt] = drain()
+
+        assert (attempt.id, attempt.ending) == (added.id, "succeeded")
+        assert texts(added.id) == lines(added.id, 1, 2, 3)
+
     def test_a_rollback_leaves_neither(self) -> None:
         with transaction.atomic():
             added = add_task("database", 3, 5)
@@ -95,9 +103,7 @@ class TestAddingToTheDatabase:
         with pytest.raises(DatabaseError), failing_statement("messages_app_addedtask"):
             add_task("database", 3, 5)
 
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM hosting_job")
-            assert cursor.fetchone() == (0,)
+        assert_enqueued(write_messages, count=0)
 
 
 class TestAddingToMemory:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import sys
+from datetime import datetime
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hosting.exceptions import ConfigurationError
-from hosting.listing import Listing, list_services, table
+from hosting.listing import Listing, list_services
+from hosting.management.tables import table
+from hosting.management.watching import watch
 
 
 class Command(BaseCommand):
@@ -22,19 +26,28 @@ class Command(BaseCommand):
             help="Show the facts and the decision for this process and for the usual ones.",
         )
         parser.add_argument("--format", choices=["text", "json"], default="text")
+        parser.add_argument(
+            "--watch",
+            action="store_true",
+            help="Show the table again every second, until q or Ctrl-C; once without a terminal.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["watch"] and (options["explain"] or options["format"] != "text"):
+            raise CommandError("--watch excludes --explain and --format json.")
         try:
             listing = list_services()
         except ConfigurationError as error:
             raise CommandError(str(error)) from error
-        if options["format"] == "json":
+        if options["watch"] and self.stdout.isatty() and sys.stdin.isatty():
+            watch(_picture, sys.stdin, cast(TextIO, self.stdout._out))
+        elif options["format"] == "json":
             self.stdout.write(json.dumps(listing.as_json(), indent=2, default=str))
         else:
             self._write(listing, explain=options["explain"])
 
     def _write(self, listing: Listing, *, explain: bool) -> None:
-        for line in table(_HEADER, (service.as_row() for service in listing.services)):
+        for line in _table(listing):
             self.stdout.write(line)
         self.stdout.write("")
         self.stdout.write(listing.process.sentence())
@@ -48,4 +61,10 @@ class Command(BaseCommand):
             self.stdout.write(f"  {launch.sentence()}")
 
 
-_HEADER = ("NAME", "SERVICE", "RUNS IN", "RESTART", "RUNNING NOW")
+def _table(listing: Listing) -> list[str]:
+    header = ("NAME", "SERVICE", "RUNS IN", "RESTART", "RUNNING NOW")
+    return table(header, (service.as_row() for service in listing.services))
+
+
+def _picture() -> list[str]:
+    return [*_table(list_services()), "", f"{datetime.now():%H:%M:%S}  q quits"]

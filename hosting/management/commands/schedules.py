@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
 from hosting.exceptions import ConfigurationError
-from hosting.listing import table
+from hosting.management.tables import table
 from hosting.queues.scheduling.listing import ListedSchedule, list_schedules
 
 

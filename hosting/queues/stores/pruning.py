@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.timezone import make_aware
 
 from hosting.compat import TaskResultStatus
 from hosting.ids import uuid7_at
+from hosting.models import JobResult
 from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.queues.stores.duties import BATCH
 from hosting.queues.stores.tables import Tables
@@ -55,8 +57,22 @@ def _oldest(tables: Tables) -> _Oldest | None:
 def _delete(
     tables: Tables, backend: str, status: TaskResultStatus, seconds: float, made_before: UUID
 ) -> int:
-    results = tables.results.filter(backend=backend)
-    aged = results.filter(id__lt=made_before).order_by("id")
-    old = aged.filter(status=status, finished_at__lt=ago(timedelta(seconds=seconds)))
+    old = _old(tables, backend, status, seconds, made_before).order_by("id")
     ids = list(old.values_list("id", flat=True)[:BATCH])
+    results = tables.results.filter(backend=backend)
     return results.filter(id__in=ids).delete()[0] if ids else 0
+
+
+def _old(
+    tables: Tables, backend: str, status: TaskResultStatus, seconds: float, made_before: UUID
+) -> QuerySet[JobResult]:
+    aged = tables.results.filter(backend=backend, id__lt=made_before)
+    return aged.filter(status=status, finished_at__lt=ago(timedelta(seconds=seconds)))
+
+
+def count_old(tables: Tables, backend: str, status: TaskResultStatus, seconds: float) -> int:
+    """How many results `prune` would delete; reads as far as that, in one statement."""
+    oldest = _oldest(tables)
+    if oldest is None:
+        return 0
+    return _old(tables, backend, status, seconds, uuid7_at(oldest.now - seconds)).count()
