@@ -136,7 +136,7 @@ class Host:
         return [service for service in found if isinstance(service, service_class)]
 
     def _told_names(self) -> list[str]:
-        return [name for name in self.names() if ":" not in name]  # which are the host's own
+        return [service.name for service in self._services if not service.is_of_host]
 
     def _who(self) -> str:
         return f"{self.kind} process {self.pid}"

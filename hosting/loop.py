@@ -84,6 +84,8 @@ class CoroutineCall:
         self._thread = thread
         self._task: asyncio.Task[Any] | None = None
         self._future: Future[Any] = Future()
+        #: Set once the coroutine has ended, also if nobody waits for it any more.
+        self.ended = threading.Event()
         loop.call_soon_threadsafe(self._begin)
 
     def result(self, timeout: float | None = None) -> Any:
@@ -124,6 +126,7 @@ class CoroutineCall:
             self._settle(value)
 
     def _end(self, task: asyncio.Task[Any]) -> None:
+        self.ended.set()
         if inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CREATED:
             self._coroutine.close()  # cancelled before it began, it will never be awaited
         self._settle(error=asyncio.CancelledError())

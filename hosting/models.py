@@ -245,5 +245,10 @@ class Lease(models.Model):
     held_since = models.DateTimeField(null=True, blank=True)
     held_until = models.DateTimeField(null=True, blank=True)  # unless it is renewed
 
+    class Meta:
+        # Makes the token a part of a key: so PostgreSQL tells who takes the lease, which changes
+        # the key, from who renews it, which does not wait for those who hold on to the key.
+        constraints = [models.UniqueConstraint(fields=["name", "token"], name="hosting_lease_key")]
+
     def __str__(self) -> str:
         return self.name

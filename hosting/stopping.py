@@ -38,7 +38,8 @@ class Stop:
         """Stop those that had started, then close everyone; gives what went wrong."""
         if self._concurrently:
             for service in started:
-                service.stopping.cancel()
+                if not service.is_of_host:
+                    service.stopping.cancel()
         self._phase(started, _ask_stopping)
         self._phase(started, _ask_stop, _note_stopped)
         self._phase(started, _ask_stopped)
@@ -51,16 +52,29 @@ class Stop:
         ask: Ask,
         note: Callable[[SupervisedService, Exception | None], object] | None = None,
     ) -> None:
-        left = list(reversed(services))
+        left = self._in_order(services)
         while left:
             too_late = self._budget.is_cancelled
-            size = len(left) if self._concurrently or too_late else 1
+            size = len(left) if too_late else self._batch_size(left)
             requests = [Request(service, self._token(service), ask) for service in left[:size]]
             for request in requests:
                 error = self._await(request, too_late)
                 if note:
                     note(request.service, error)
             del left[:size]
+
+    def _in_order(self, services: Sequence[SupervisedService]) -> list[SupervisedService]:
+        """The latest first; side by side, the host's own last, as others rely on them."""
+        latest_first = list(reversed(services))
+        if self._concurrently:
+            latest_first.sort(key=lambda service: service.is_of_host)
+        return latest_first
+
+    def _batch_size(self, left: Sequence[SupervisedService]) -> int:
+        """How many are asked side by side."""
+        if not self._concurrently:
+            return 1
+        return sum(not service.is_of_host for service in left) or 1
 
     def _token(self, service: SupervisedService) -> CancellationToken:
         token = CancellationToken(self._budget)

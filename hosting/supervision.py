@@ -78,6 +78,7 @@ class SupervisedService:
         self._start: ServiceThread | None = None
         self._execution: ServiceThread | None = None
         self._coroutines: dict[int, CoroutineCall] = {}
+        self._abandoned: list[CoroutineCall] = []
 
     def attach(
         self,
@@ -90,6 +91,11 @@ class SupervisedService:
         self._loop = loop
         self._failed = failed
         self.service.attach(self.name, self)
+
+    @property
+    def is_of_host(self) -> bool:
+        """Whether it is one of the host's own services, which have names that no entry can have."""
+        return ":" in self.name
 
     # Calls
 
@@ -133,7 +139,15 @@ class SupervisedService:
     def abandon(self, thread: ServiceThread) -> None:
         """Have asyncio cancel the coroutine that the thread waits for; a plain call goes on."""
         if call := self._coroutines.get(thread.ident or 0):
+            self._abandoned.append(call)
             call.cancel()
+
+    def is_left_behind(self, grace: float) -> bool:
+        """Whether something of it goes on that was given up, also after so many seconds."""
+        threads = [thread for thread in (self._start, self._execution) if thread is not None]
+        is_done = [thread.finished.wait(0) for thread in threads]
+        is_done += [call.ended.wait(grace) for call in self._abandoned]
+        return not all(is_done)
 
     def stack(self, thread: ServiceThread) -> str:
         """Where the thread is, or the coroutine for which it waits."""

@@ -67,6 +67,11 @@ class Election(BackgroundService):
         lease.lost.cancel()
         with Scope():
             self._try(lambda: self._table.release(lease.name, lease.token))
+        self._table.close()  # on this thread, which needs it no more for a while
+
+    def leave(self, lease: HeldLease) -> None:
+        """Neither renew the lease nor give it back, as its service goes on: it runs out."""
+        self._forget(lease)
 
     # On the thread of the election
 

@@ -5,8 +5,9 @@ in terms: each time that this process gets the lease, a new instance of the serv
 whole lifecycle, from `starting` to `close`. A term ends when the lease is lost or the host stops;
 the lease is given back once it has ended.
 
-A service that does not end in its time when its lease is lost would be a second copy. That is a
-failure for good: a worker stops because of it, which ends the service by force.
+A service that does not end in its time would be a second copy. So its lease is not given back but
+runs out, and if it was lost, that is a failure for good: a worker stops because of it, which ends
+the service by force.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from hosting.deadlines import GRACE
 from hosting.exceptions import HostStateError, OperationCancelled
 from hosting.leadership.election import Election
 from hosting.leadership.lease import HeldLease
+from hosting.leadership.term import Term
 from hosting.services import HostedService, ServiceState, ServiceStatus
-from hosting.starting import Start
-from hosting.stopping import NOT_CLEAN, Stop
+from hosting.stopping import NOT_CLEAN
 from hosting.supervision import Policy, SupervisedService
 from hosting.threads import ServiceThread
 from hosting.vitals import Vitals
@@ -47,12 +48,14 @@ class SingletonService(SupervisedService):
         election: Election,
         settings: HostingSettings,
     ) -> None:
-        super().__init__(make(), name, policy)
+        # The time to stop is limited in a term, and here by what the host has left.
+        super().__init__(make(), name, replace(policy, stop_timeout=None))
+        self._policy_of_terms = policy
         self.vitals = Vitals(None, self._condition_changed)  # signs of life come in a term
         self._make = make
         self._election = election
         self._settings = settings
-        self._term: _Term | None = None
+        self._term: Term | None = None
         self._had_terms = False
         self._stop_deadline: CancellationToken | None = None
         self._told_to_stop = CancellationToken()
@@ -100,58 +103,52 @@ class SingletonService(SupervisedService):
     # Terms
 
     def _run_terms(self) -> None:
-        while (lease := self._election.acquire(self.name, self.stopping)) is not None:
-            try:
-                pause = None if self.stopping.is_cancelled else self._run_term(lease)
-            finally:
-                self._election.release(lease)
-            if pause is None:
-                return
-            self.stopping.wait(pause)
+        try:
+            while (lease := self._election.acquire(self.name, self.stopping)) is not None:
+                if self.stopping.is_cancelled:
+                    self._election.release(lease)
+                    return
+                pause = self._run_term(lease)
+                if pause is None:
+                    return
+                self.stopping.wait(pause)
+        except Exception as error:
+            if self.stopping.is_cancelled:  # whoever stops the service reports it
+                raise
+            self._give_up(error, failures=1)
 
     def _run_term(self, lease: HeldLease) -> float | None:
         """Run the service under this lease; seconds until the next term, or None if there is none.
 
         Raises what went wrong while it stopped, if it was the host that stops.
         """
-        logger.info(
-            "Service %r has its lease, token %d",
-            self.name,
-            lease.token,
-            extra={"service": self.name, "token": lease.token},
-        )
+        about = {"service": self.name, "token": lease.token}
+        logger.info("Service %r has its lease, token %d", self.name, lease.token, extra=about)
         error: Exception | None = None
-        term = self._term = _Term(self._next_service(), self, lease)
-        with lease.lost.register(term.stopping.cancel):
-            try:
-                self._begin_term(term)
-                CancellationToken(self.stopping, lease.lost, term.failed).wait()
-            except OperationCancelled:
-                pass
-            except Exception as failure:
-                error = failure
-            errors = self._end_term(term)
+        try:
+            self._term = term = self._next_term(lease)
+        except Exception as failure:
+            self._election.release(lease)
+            return self._judge_failed_start(failure)
+        try:
+            term.run(self.lifetime, self._loop, self.stopping, self._settings)
+        except OperationCancelled:
+            pass
+        except Exception as failure:
+            error = failure
+        errors = term.end(self._time_to_stop())
         self._restarts += term.status().restarts
         self._term = None
+        self._part_with_lease(term)
         if self.stopping.is_cancelled and errors:
             raise ExceptionGroup(NOT_CLEAN, errors)
         return self._judge_term(term, error)
 
-    def _next_service(self) -> HostedService:
+    def _next_term(self, lease: HeldLease) -> Term:
         if self._had_terms:
             self.service = self._make()
         self._had_terms = True
-        return self.service
-
-    def _begin_term(self, term: _Term) -> None:
-        term.attach(self.lifetime, self._loop, lambda _: term.failed.cancel())
-        is_moot = CancellationToken(self.stopping, term.lease.lost)
-        Start(self._settings.startup_timeout, False, is_moot).run([term])
-        term.begin_execution()
-
-    def _end_term(self, term: _Term) -> list[Exception]:
-        started = [term] if term.has_started else []
-        return Stop(self._time_to_stop(), False).run(started, [term])
+        return Term(self.service, self.name, self._policy_of_terms, lease, self._follow)
 
     def _time_to_stop(self) -> float:
         """Seconds that a term has to end, so that the host's own patience is not over before."""
@@ -162,17 +159,21 @@ class SingletonService(SupervisedService):
         left = self._stop_deadline.remaining if self._stop_deadline else None
         return timeout if left is None else max(left / 2, left - 2 * GRACE)
 
-    def _judge_term(self, term: _Term, error: Exception | None) -> float | None:
-        if term.is_left_behind:
-            self.move(ServiceState.FAILED)
+    def _part_with_lease(self, term: Term) -> None:
+        """Give the lease back, unless the service goes on: then it runs out."""
+        if not term.goes_on():
+            self._election.release(term.lease)
+            return
+        self._election.leave(term.lease)
+        if not self.stopping.is_cancelled and self.move(ServiceState.FAILED):
             logger.critical(
                 "Service %r has not ended though its lease is lost",
                 self.name,
                 extra={"service": self.name},
             )
-            self._failed(self)
-            return None
-        if term.failed.is_cancelled:
+
+    def _judge_term(self, term: Term, error: Exception | None) -> float | None:
+        if term.failed.is_cancelled or self.state is ServiceState.FAILED:
             self._failed(self)
             return None
         return 0.0 if error is None else self._judge_failed_start(error)
@@ -183,35 +184,19 @@ class SingletonService(SupervisedService):
             self._give_up(error, failures)
             return None
         pause = self.policy.backoff.delay(failures)
-        logger.error("%s It stands by again in %.2f s", error, pause, extra={"service": self.name})
+        logger.error(
+            "Service %r stands by again in %.2f s, as it could not be started: %s",
+            self.name,
+            pause,
+            error,
+            extra={"service": self.name},
+        )
         return pause
 
-    def follow(self, old: ServiceState, new: ServiceState, error: BaseException | None) -> None:
+    def _follow(self, old: ServiceState, new: ServiceState, error: BaseException | None) -> None:
         """Take on the state of the term, whose end is not the end of this service."""
         has_failed_to_start = (old, new) == (ServiceState.STARTING, ServiceState.FAILED)
         if new is ServiceState.STOPPING or has_failed_to_start:
             self.move(ServiceState.STANDBY, error)
         elif old is not ServiceState.STOPPING:
             self.move(new, error)
-
-
-class _Term(SupervisedService):
-    """A service for as long as a lease is held."""
-
-    lease: HeldLease
-
-    def __init__(
-        self, service: HostedService, singleton: SingletonService, lease: HeldLease
-    ) -> None:
-        super().__init__(service, singleton.name, singleton.policy, lease)
-        self.failed = CancellationToken()
-        self._singleton = singleton
-
-    @property
-    def is_left_behind(self) -> bool:
-        """Whether its `execute` goes on, though it was told to end."""
-        execution = self.execution
-        return execution is not None and not execution.finished.is_cancelled
-
-    def announce(self, old: ServiceState, new: ServiceState, error: BaseException | None) -> None:
-        self._singleton.follow(old, new, error)

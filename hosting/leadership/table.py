@@ -17,6 +17,7 @@ from hosting.exceptions import LeaseLost
 from hosting.queues.stores import store_for
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.clock import DatabaseNow, ago
+from hosting.services.lease import require_outermost
 
 #: Seconds after which a process that was not seen counts as gone, when those are counted that
 #: stand by.
@@ -103,17 +104,19 @@ class LeaseTable:
     def fenced(self, name: str, token: int) -> Iterator[None]:
         """A transaction that commits only if this lease has this token then; else `LeaseLost`.
 
-        The row is locked for the commit alone: a lock for longer would keep its holder from
-        renewing it. One that is left by somebody who is cut off before the commit ends by itself.
+        The lease is held on to for the commit alone, and may be renewed meanwhile. One that is
+        left by somebody who is cut off before the commit ends by itself. Raises RuntimeError
+        within another transaction, which would commit later.
         """
+        require_outermost(self.alias)
+        mine = self._mine.filter(name=name, token=token)
         with self._store.atomic():
-            self._require(self._mine.filter(name=name, token=token), name)
+            if not mine.exists():
+                raise LeaseLost(name)
             yield
-            mine = self._mine.filter(name=name, token=token)
-            if connections[self.alias].features.has_select_for_update:
-                self._store.end_when_silent(self._silence)
-                mine = mine.select_for_update()
-            self._require(mine, name)
+            self._store.end_when_silent(self._silence)
+            if not self._store.holds(mine):
+                raise LeaseLost(name)
 
     def hung_up_at(self, end: CancellationToken, seconds: float) -> AbstractContextManager[object]:
         """Hang up the connection of the block's statements at `end`, not to wait for ever."""
@@ -126,11 +129,6 @@ class LeaseTable:
     def close(self) -> None:
         """Close this thread's connection."""
         connections[self.alias].close()
-
-    @staticmethod
-    def _require(mine: models.QuerySet[Any], name: str) -> None:
-        if mine.values_list("token", flat=True).first() is None:
-            raise LeaseLost(name)
 
     @property
     def _store(self) -> Store:

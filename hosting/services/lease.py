@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any
 
-from django.db import transaction
+from django.apps import apps
+from django.db import connections, router, transaction
 
 from hosting.cancellation import CancellationToken
 
@@ -32,7 +33,7 @@ class Lease(ABC):
 
         Leaving it raises `LeaseLost`, and nothing is written, once another process has the lease;
         entering it does so if it is known by then. A statement that hangs in it, as of somebody who
-        is cut off, is hung up when the lease is lost, and raises what the database does then.
+        is cut off, is hung up when the lease is lost. Raises RuntimeError within a transaction.
         """
 
 
@@ -49,4 +50,17 @@ class Unleased(Lease):
         return True
 
     def fenced(self) -> AbstractContextManager[Any]:
-        return transaction.atomic()
+        alias = router.db_for_write(apps.get_model("hosting", "Lease"))
+        require_outermost(alias)
+        return transaction.atomic(using=alias)
+
+
+def require_outermost(alias: str) -> None:
+    """Raise RuntimeError within a transaction, but for that of Django's `TestCase`."""
+    connection: Any = connections[alias]
+    blocks = connection.atomic_blocks
+    if connection.in_atomic_block and not (blocks and blocks[-1]._from_testcase):
+        raise RuntimeError(
+            f"fenced() is within a transaction on {alias!r}, with which it would commit later, "
+            "allowed: outside, as a transaction of its own."
+        )

@@ -562,3 +562,31 @@ def test_a_bare_service_has_nothing_to_do_and_does_it() -> None:
     """Every method of `HostedService` has a default."""
     with a_host(HostedService()) as host:
         assert status(host, "HostedService").state is ServiceState.RUNNING
+
+
+def test_side_by_side_the_hosts_own_services_stop_last(journal: Journal) -> None:
+    """Others rely on them until they have stopped: their leases are renewed, for example."""
+
+    def end_when_told(label: str) -> Act:
+        def work(token: CancellationToken) -> None:
+            token.wait()
+            journal.note(f"{label} ends")
+
+        return Does(work)
+
+    def stop_slowly(_: CancellationToken) -> None:
+        journal.wait_for("a ends")
+
+    host = a_host(
+        a_service("hosting:own", journal, execute=end_when_told("own")),
+        a_service("a", journal, execute=end_when_told("a"), stop=Does(stop_slowly)),
+        a_service("hosting:other", journal, execute=end_when_told("other")),
+        stop_concurrently=True,
+    )
+    host.start()
+    host.stop()
+    assert [line for line in journal.lines if line.endswith(" ends")] == [
+        "a ends",
+        "other ends",
+        "own ends",
+    ]

@@ -49,7 +49,7 @@ def end_others() -> None:
 
 
 def test_the_holder_writes(lease: HeldLease) -> None:
-    with lease.fenced(), lease.fenced():
+    with lease.fenced():
         Limit.objects.create(key="written")
     assert Limit.objects.count() == 1
 

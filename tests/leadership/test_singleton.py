@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -28,6 +30,7 @@ from tests.host.helpers import (
     AT_ONCE,
     FLAVOURS,
     PATIENCE,
+    PLAIN,
     Act,
     Deaf,
     Does,
@@ -53,6 +56,7 @@ class Fleet:
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.made: list[HostedService] = []
+        self.unmakeable: Exception | None = None
         self.hosts: list[Host] = []
 
     def host(
@@ -64,17 +68,24 @@ class Fleet:
         is_worker: bool = True,
         policy: Policy | None = None,
         shutdown_timeout: float = 5.0,
+        startup_timeout: float | None = None,
         **acts: Act,
     ) -> Host:
         """A host that has not started; its service notes what it does as `label`."""
 
         def make() -> HostedService:
+            if self.unmakeable:
+                raise self.unmakeable
             self.made.append(
                 a_service(label, self.journal, flavour, **{"execute": Polite(), **acts})
             )
             return self.made[-1]
 
-        settings = HostingSettings(lease_timeout=lease_timeout, shutdown_timeout=shutdown_timeout)
+        settings = HostingSettings(
+            lease_timeout=lease_timeout,
+            shutdown_timeout=shutdown_timeout,
+            startup_timeout=startup_timeout,
+        )
         election = Election(lease_timeout)
         reporter = FleetReporter("worker", lambda: host.services()[1:])
         host = Host(
@@ -271,22 +282,43 @@ def test_the_token_of_execute_is_cancelled_before_anything_else_is_asked_of_the_
     release.cancel()
 
 
-def test_a_hurried_stop_ends_the_term_too(fleet: Fleet, journal: Journal) -> None:
+def test_the_lease_of_one_that_does_not_end_is_not_given_back(
+    fleet: Fleet, journal: Journal
+) -> None:
     release = CancellationToken()
     host = fleet.started(shutdown_timeout=0.4, execute=Deaf(release))
     journal.wait_for("a.execute")
     with pytest.raises(ExceptionGroup):
         host.stop()
     assert state(host) == ServiceState.FAILED
+    until(lambda: not lease_threads())
+    assert row().holder != ""
     release.cancel()
-    until(lambda: row().holder == "")
 
 
+class Stubborn(Act):
+    """Goes on until the test releases it, even if asyncio cancels it."""
+
+    def __init__(self, release: CancellationToken) -> None:
+        self.release = release
+
+    async def coroutine(self, token: CancellationToken) -> None:
+        while not self.release.is_cancelled:
+            with suppress(asyncio.CancelledError):
+                await self.release.wait_async()
+
+
+def lease_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "hosting:a:lease"]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_who_does_not_end_without_its_lease_fails_for_good(
-    fleet: Fleet, journal: Journal, caplog: pytest.LogCaptureFixture
+    fleet: Fleet, journal: Journal, caplog: pytest.LogCaptureFixture, flavour: str
 ) -> None:
     release = CancellationToken()
-    host = fleet.started(lease_timeout=5, shutdown_timeout=0.1, execute=Deaf(release))
+    act = Deaf(release) if flavour == PLAIN else Stubborn(release)
+    host = fleet.started(lease_timeout=5, shutdown_timeout=0.1, flavour=flavour, execute=act)
     journal.wait_for("a.execute")
     take_away()
     host.lifetime.stop_requested.wait(PATIENCE)
@@ -333,6 +365,30 @@ class TestFailures:
         assert journal.count("a.start") == 2
         assert state(host) == ServiceState.FAILED
         until(lambda: row().holder == "")
+
+    def test_one_that_cannot_be_made_again_is_not_forgotten(
+        self, fleet: Fleet, journal: Journal, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        host = fleet.started(policy=Policy(max_restarts=1, backoff=AT_ONCE), lease_timeout=5)
+        journal.wait_for("a.execute")
+        fleet.unmakeable = RuntimeError("the template is gone")
+        take_away()
+        journal.wait_for("a.close")
+        give_back()
+        until(lambda: host.lifetime.failure)
+        assert state(host) == ServiceState.FAILED
+        assert "as it could not be started: the template is gone" in caplog.text
+        until(lambda: row().holder == "")
+
+    def test_one_that_starts_for_too_long_and_does_not_end_is_no_second_copy(
+        self, fleet: Fleet, journal: Journal
+    ) -> None:
+        release = CancellationToken()
+        host = fleet.started(startup_timeout=0.1, start=Deaf(release))
+        until(lambda: host.lifetime.failure)
+        assert journal.count("a.start") == 1
+        assert row().holder != ""
+        release.cancel()
 
     def test_one_that_ends_keeps_its_lease(self, fleet: Fleet, journal: Journal) -> None:
         """So that its work is done once in the fleet, and not once by every process."""

@@ -118,6 +118,38 @@ def test_those_that_stand_by_are_counted(one: LeaseTable, two: LeaseTable) -> No
     assert one.look(["a"])[1] == 2
 
 
+only_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="elsewhere others wait for the commit"
+)
+
+
+class Commit:
+    """A write under a lease that stands still between its last check and its commit."""
+
+    def __init__(self) -> None:
+        self.is_near, self.may_go_on = threading.Event(), threading.Event()
+
+    def of(self, table: LeaseTable, token: int) -> None:
+        with connection.execute_wrapper(self._stand_still):
+            write_fenced(table, token, lambda: None)
+
+    def _stand_still(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        result = execute(sql, *rest)
+        if "FOR KEY SHARE" in sql:
+            self.is_near.set()
+            self.may_go_on.wait()
+        return result
+
+
+def _waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def write_fenced(table: LeaseTable, token: int, meanwhile: Callable[[], object]) -> None:
     """Write a row under the lease, and have something happen before that commits."""
     with table.fenced("a", token):
@@ -154,17 +186,60 @@ class TestFenced:
             write_fenced(one, token, lambda: in_threads(take_away))
         assert Limit.objects.count() == 0
 
-    def test_nor_within_a_transaction_of_its_own(self, one: LeaseTable, two: LeaseTable) -> None:
+    def test_it_is_a_transaction_of_its_own(self, one: LeaseTable, two: LeaseTable) -> None:
         token = one.acquire("a", 60)
         assert token
-        with pytest.raises(LeaseLost), transaction.atomic():
-            write_fenced(one, token, take_away)
+        with pytest.raises(RuntimeError, match=r"within a transaction .* allowed: outside"):  # noqa: SIM117
+            with transaction.atomic():
+                write_fenced(one, token, lambda: None)
         assert Limit.objects.count() == 0
-        assert row().token == 1  # the other's turn was part of it
 
-    @pytest.mark.skipif(
-        connection.vendor != "postgresql", reason="this database waits for whoever is silent"
-    )
+    @only_postgresql
+    def test_its_holder_can_renew_it_while_it_commits(
+        self, two: LeaseTable, in_threads: Callable[..., list[Any]]
+    ) -> None:
+        one = LeaseTable("one")
+        token = one.acquire("a", 60)
+        assert token
+        commit = Commit()
+
+        def renew() -> list[str]:
+            commit.is_near.wait()
+            lost = one.renew({"a": token}, 3600)
+            commit.may_go_on.set()
+            return list(lost)
+
+        in_threads(lambda: commit.of(one, token), renew)
+        assert Limit.objects.count() == 1
+        assert row().held_until > row().held_since + timedelta(minutes=30)
+
+    @only_postgresql
+    def test_who_is_taking_it_is_waited_for(
+        self, one: LeaseTable, two: LeaseTable, in_threads: Callable[..., list[Any]]
+    ) -> None:
+        token = one.acquire("a", 60)
+        assert token
+        outlive()
+        is_taken, waits = threading.Event(), threading.Event()
+
+        def take() -> None:
+            with transaction.atomic():
+                assert two.acquire("a", 60)
+                is_taken.set()
+                until(lambda: waits.is_set() and _waits_for_a_lock())
+
+        def write() -> None:
+            def meanwhile() -> None:
+                is_taken.wait()
+                waits.set()
+
+            with pytest.raises(LeaseLost):
+                write_fenced(one, token, meanwhile)
+
+        in_threads(take, write)
+        assert Limit.objects.count() == 0
+
+    @only_postgresql
     def test_who_falls_silent_before_the_commit_keeps_nobody_from_the_lease(
         self, two: LeaseTable, in_threads: Callable[..., list[Any]]
     ) -> None:
@@ -172,24 +247,17 @@ class TestFenced:
         token = one.acquire("a", 60)
         assert token
         outlive()
-        locked, taken = threading.Event(), threading.Event()
-
-        def fall_silent(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-            result = execute(sql, *rest)
-            if "FOR UPDATE" in sql:
-                locked.set()
-                taken.wait()
-            return result
+        commit = Commit()
 
         def write() -> None:
-            with pytest.raises(Error), connection.execute_wrapper(fall_silent):
-                write_fenced(one, token, lambda: None)
+            with pytest.raises(Error):
+                commit.of(one, token)
 
         def take() -> None:
-            locked.wait()
+            commit.is_near.wait()
             assert two.acquire("a", 60) is None  # and does not wait
             until(lambda: two.acquire("a", 60))
-            taken.set()
+            commit.may_go_on.set()
 
         in_threads(write, take)
         assert row().holder == "two"

@@ -40,7 +40,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 
 from hosting.cancellation import CancellationToken
 from hosting.queues.stores.duties import Control, Upkeep
@@ -154,6 +154,13 @@ class Store(ABC):
         Else, whoever is cut off in the middle of it would keep its locks until that is noticed.
         """
         return None
+
+    @abstractmethod
+    def holds(self, rows: QuerySet[Any]) -> bool:
+        """In a transaction: whether there is such a row, whose key stays as it is until the end.
+
+        On PostgreSQL nobody waits for that who changes other columns of the row.
+        """
 
     def unlocked(self, model: type[Model], key: object) -> Q:
         """The row with this key, for a statement that changes it, unless others have locked it."""

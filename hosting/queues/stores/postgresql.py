@@ -138,6 +138,12 @@ class PostgreSQLStore(SQLStore):
         with self.connection.cursor() as cursor:
             cursor.execute(statements.END_WHEN_SILENT, [f"{seconds * 1000:.0f}ms"])
 
+    def holds(self, rows: QuerySet[Any]) -> bool:
+        statement, parameters = rows.values("pk").query.sql_with_params()
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"{statement} FOR KEY SHARE", parameters)
+            return cursor.fetchone() is not None
+
     def unlocked(self, model: type[Model], key: object) -> Q:
         # Django's own way needs a transaction, and so a lock that outlives the statement.
         quote = self.connection.ops.quote_name

@@ -81,6 +81,10 @@ class Tables:
             return rows.select_for_update(skip_locked=True)
         return self.locked(rows)
 
+    def holds(self, rows: QuerySet[Any]) -> bool:
+        """Whether there is such a row, which stays as it is until the transaction ends."""
+        return self.locked(rows).values_list("pk").first() is not None
+
     def get(self, ids: Collection[UUID]) -> dict[UUID, JobRecord]:
         """The jobs with these ids, whether they have ended or not."""
         if not ids:
