@@ -122,8 +122,12 @@ class SingletonService(SupervisedService):
 
         Raises what went wrong while it stopped, if it was the host that stops.
         """
-        about = {"service": self.name, "token": lease.token}
-        logger.info("Service %r has its lease, token %d", self.name, lease.token, extra=about)
+        logger.info(
+            "Service %r has its lease, token %d",
+            self.name,
+            lease.token,
+            extra={"service": self.name, "token": lease.token},
+        )
         error: Exception | None = None
         try:
             self._term = term = self._next_term(lease)
