@@ -1,6 +1,7 @@
 """Services that write a line for each of their moments, and misbehave in one way each."""
 
 import os
+import sys
 import threading
 
 from hosting import BackgroundService, CancellationToken
@@ -94,6 +95,15 @@ class DyingInSlot1(Recorder):
         if os.environ["HOSTING_WORKER_SLOT"] == "1":
             os._exit(9)
         super().run(stopping)
+
+
+class Optimized(Recorder):
+    """Tells of the interpreter, as far as its flags -O and -u are concerned."""
+
+    def start(self, cancel: CancellationToken) -> None:
+        assertions = "with" if __debug__ else "without"
+        buffering = "unbuffered" if "-u" in sys.orig_argv else "buffered"
+        self.note(f"{assertions} assertions, {buffering}")
 
 
 class Enqueuer(Recorder):
