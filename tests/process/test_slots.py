@@ -9,7 +9,7 @@ import pytest
 from hosting.backoff import Backoff
 from hosting.conf import HostingSettings
 from hosting.process import exits, supervisor
-from hosting.process.slots import MERCY, Slot, State
+from hosting.process.slots import HARDLY_UP, MERCY, Slot, State
 from hosting.process.supervisor import Supervisor
 from hosting.process.systemd import Silence
 
@@ -150,10 +150,40 @@ class TestAnEndThatNobodyAskedFor:
     def test_a_request_to_be_replaced_is_met_at_once_however_often_it_comes(
         self, slot: Slot, workers: Workers
     ) -> None:
-        for _ in range(10):
-            end(workers, slot, exits.RECYCLE, now=10)
+        for moment in range(10, 110, 10):
+            end(workers, slot, exits.RECYCLE, now=moment)
             assert slot.state is State.STARTING
+            say_up(workers, slot, now=moment + 10 - HARDLY_UP)
         assert (len(workers.started), slot.failure) == (11, None)
+
+    def test_unless_the_process_is_hardly_up(
+        self, slot: Slot, workers: Workers, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A service that takes too much memory at its start does so in every process."""
+        moment = 0.0
+        for pause in (1, 2, 4, 8, 16, 30, 30):
+            moment += HARDLY_UP - 0.1
+            end(workers, slot, exits.RECYCLE, now=moment)
+            assert (slot.state, slot.due) == (State.WAITING, moment + pause)
+            moment += pause
+            slot.tend(moment)
+            say_up(workers, slot, now=moment)
+        assert slot.failure is None  # for it is no failure
+        assert caplog.records[0].levelno == logging.WARNING
+        assert caplog.messages[0] == (
+            "Worker 1 (process 1001) asks to be replaced, and was hardly up; "
+            "another is started in 1.00 s"
+        )
+
+        end(workers, slot, exits.RECYCLE, now=moment + HARDLY_UP)  # this one has worked
+        say_up(workers, slot, now=moment + HARDLY_UP)
+        end(workers, slot, exits.RECYCLE, now=moment + HARDLY_UP + 1)
+        assert slot.due == moment + HARDLY_UP + 2
+
+    def test_nor_if_it_was_not_up_at_all(self, slot: Slot, workers: Workers) -> None:
+        end(workers, slot, exits.RECYCLE, now=10)
+        end(workers, slot, exits.RECYCLE, now=20)
+        assert slot.due == 21
 
     def test_a_clean_end_is_an_end(self, slot: Slot, workers: Workers) -> None:
         end(workers, slot, 0, now=10)
