@@ -9,6 +9,10 @@ a backoff, unless there were too many of them (the restart intensity of the sett
 to be replaced, and one that was asked to make way for another, at once; one that ends well because
 it wanted to, by none. One that asks to be replaced when it is hardly up is followed by another
 after a backoff as well: whatever was too much for it will be so for the next.
+
+The process that takes over in a rolling restart runs what may be another version of the project.
+Until it is up it is a replacement; one that fails is missed (`missed`), and does not count as a
+failure as long as the supervisor spares the slot because others are up.
 """
 
 from __future__ import annotations
@@ -83,6 +87,9 @@ class Slot:
         self.child: WorkerProcess | None = None
         self.has_failed = False  # its last process was asked to stop and did not end well
         self.failure: str | None = None  # why no other is started
+        self.is_replacement = False  # its process is to take over in a rolling restart, and not up
+        self.missed: str | None = None  # what has become of such a process, for who asks first
+        self.is_spared = False  # whether what fails now does not count
         self._start = start
         self._settings = settings
         self._backoff = backoff or Backoff()
@@ -99,17 +106,21 @@ class Slot:
             self._begin(now)
 
     def ask(self, now: float, *, replace: bool = False) -> None:
-        """Have the process stop, and perhaps another take its place."""
+        """Have the process stop, if there is one, and perhaps another take its place."""
         self._is_to_be_replaced = replace
         if self.child is None:
             if not replace:
                 self._enter(State.OVER)
+            elif self.state is State.WAITING:
+                self.is_replacement, self.due = True, now
         elif self.state is not State.ASKED:
             self._enter(State.ASKED, now + self._settings.shutdown_timeout + MERCY)
             self.child.line.let_go()
 
     def _enter(self, state: State, due: float | None = None) -> None:
         self.state, self.due = state, due
+        if state in (State.UP, State.OVER):
+            self.is_replacement = False
 
     def _begin(self, now: float) -> None:
         try:
@@ -165,12 +176,18 @@ class Slot:
         if not ended_well:
             logger.error("%s was asked to stop, and %s", who, exits.in_words(code))
         if self._is_to_be_replaced:
+            self.is_replacement = True
             self._enter(State.WAITING, now)
         else:
             self._enter(State.OVER)
             self.has_failed = not ended_well
 
     def _failed(self, what: str, now: float) -> None:
+        if self.is_replacement:
+            self.missed = what
+        if self.is_spared:
+            self._begin_later(what, self._in_vain(), now)
+            return
         failures = self._intensity.record(now)
         if not self._intensity.allows(failures):
             self.failure = (

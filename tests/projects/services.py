@@ -51,6 +51,19 @@ class Refusing(Recorder):
         raise RuntimeError("the port is taken")
 
 
+class Fragile(Recorder):
+    """Does not start while there is a file of this name."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def start(self, cancel: CancellationToken) -> None:
+        super().start(cancel)
+        if os.path.exists(self.path):
+            raise RuntimeError("it is broken")
+
+
 class Dawdling(Recorder):
     """Starts for as long as it may."""
 
