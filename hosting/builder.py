@@ -53,16 +53,26 @@ def build_host(
 def choose(
     declaration: Declaration, kind: str, only: Collection[str], exclude: Collection[str]
 ) -> list[ServiceEntry]:
-    """What this kind of process hosts; raises `ConfigurationError` if a name is unknown."""
+    """What this kind of process hosts.
+
+    Raises `ConfigurationError` if a name is unknown, or if the choice leaves nothing over.
+    """
     entries = declaration.hosted_in(kind)
     names = [entry.name for entry in entries]
     for name in (*only, *exclude):
         if name not in names:
             known = allowed_names(name, names)
             raise ConfigurationError(f"No service named {name!r} runs in a {kind}, {known}.")
-    return [
+    chosen = [
         entry for entry in entries if (not only or entry.name in only) and entry.name not in exclude
     ]
+    if entries and not chosen:
+        listed = ", ".join(map(repr, names))
+        raise ConfigurationError(
+            f"No service is left: of those that run in a {kind}, {listed}, --only and --exclude "
+            "choose none, allowed: a choice of one or more."
+        )
+    return chosen
 
 
 def _all_supervised(services: Mapping[str, HostedService]) -> Iterator[SupervisedService]:

@@ -73,7 +73,7 @@ class Job(Enqueued):
 
     claimed_by = models.CharField(max_length=64, default="", blank=True)  # a HostProcess
     failures = models.IntegerField(default=0)  # attempts that count towards MAX_ATTEMPTS
-    deaths = models.SmallIntegerField(default=0)  # see `hosting.queues.rescue`
+    deaths = models.SmallIntegerField(default=0)  # see `hosting.queues.stores.upkeep`
     begun_fence = models.BigIntegerField(default=0)  # the claim that says it has begun
     cancel_requested = models.BooleanField(default=False)
 
@@ -150,7 +150,7 @@ class Limit(models.Model):
     running = models.IntegerField(null=True, blank=True)
     count = models.IntegerField(null=True, blank=True)
     period = models.FloatField(null=True, blank=True)  # seconds
-    # When the next job may begin by the rate, see `hosting.queues.stores.admission`.
+    # When the next job may begin by the rate, see `hosting.queues.stores.upkeep`.
     free_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:

@@ -97,12 +97,30 @@ def test_every_host_has_services_of_its_own() -> None:
         ({"only": ["Timed"]}, ["Timed"]),
         ({"only": ["Timed", "configured"]}, ["configured", "Timed"]),
         ({"exclude": ["Timed"]}, ["configured"]),
-        ({"only": ["Timed"], "exclude": ["Timed"]}, []),
-        ({"exclude": ["configured", "Timed"]}, []),
+        ({"only": ["Timed", "configured"], "exclude": ["Timed"]}, ["configured"]),
     ],
 )
 def test_services_are_chosen_by_name(choice: dict[str, list[str]], names: list[str]) -> None:
     assert built(**choice) == names
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"only": ["Timed"], "exclude": ["Timed"]}, {"exclude": ["configured", "Timed"]}],
+)
+def test_a_choice_that_leaves_nothing_over_is_an_error(choice: dict[str, list[str]]) -> None:
+    """Such a worker would run for ever, and do nothing."""
+    with pytest.raises(ConfigurationError) as caught:
+        build_host("worker", **choice)
+    assert str(caught.value) == (
+        "No service is left: of those that run in a worker, 'configured', 'Timed', --only and "
+        "--exclude choose none, allowed: a choice of one or more."
+    )
+
+
+def test_a_project_without_services_hosts_none(settings: Any) -> None:
+    settings.HOSTED_SERVICES = []
+    assert built("worker") == []
 
 
 @pytest.mark.parametrize("option", ["only", "exclude"])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from django.core.management import BaseCommand
@@ -28,6 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 LINK = re.compile(r"!?\[[^]]*\]\(([^)\s]+)\)")
+HOSTING_NAME = re.compile(r"`(hosting(?:\.\w+)+)`")
 CHECK_ID = re.compile(r"hosting\.[EW]\d{3}")
 DEFAULTS = settings.HostingSettings()
 HIDDEN = ("func", "_delay")
@@ -228,6 +230,17 @@ def test_imports_from_hosting_work(page: Path) -> None:
 def test_services_in_python_blocks_say_hosting_names_that_exist(page: Path) -> None:
     for name in re.findall(r'(?<!include\()"hosting\.(\w+)"', page.read_text()):
         assert name in hosting.__all__, f"{page.name} names hosting.{name}"
+
+
+def test_names_in_comments_exist() -> None:
+    sources = (ROOT / "hosting").rglob("*.py")
+    named = {(path, name) for path in sources for name in HOSTING_NAME.findall(path.read_text())}
+    assert len(named) > 10
+    for path, name in named:
+        try:
+            resolve_name(name)
+        except (ImportError, AttributeError):
+            pytest.fail(f"{path.relative_to(ROOT)} names {name}, which does not exist")
 
 
 def read(name: str) -> str:

@@ -39,6 +39,9 @@ class HostingSettings:
     tracing: bool = False
 
 
+#: The longest LEASE_TIMEOUT, in seconds. Nobody means more, and clocks and databases have an end.
+DAY = 86_400
+
 KEYS: Mapping[str, values.Judge] = {
     "AUTOSTART": values.autostart,
     "STARTUP_TIMEOUT": values.or_none(values.positive_seconds),
@@ -47,7 +50,7 @@ KEYS: Mapping[str, values.Judge] = {
     "STOP_CONCURRENTLY": values.boolean,
     "MAX_RESTARTS": values.count,
     "RESTART_PERIOD": values.positive_seconds,
-    "LEASE_TIMEOUT": values.seconds_from(1),
+    "LEASE_TIMEOUT": values.seconds_between(1, DAY),
     "SCHEDULE": by_name,
     "METRICS": values.switch_for("prometheus_client", "prometheus"),
     "TRACING": values.switch_for("opentelemetry.trace", "opentelemetry"),

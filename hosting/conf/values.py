@@ -40,7 +40,9 @@ def _is_installed(package: str) -> bool:
 
 def seconds(value: Any) -> float:
     """A finite number of seconds, 0 or more."""
-    return float(seconds_from(0)(value))
+    if not _is_number(value) or not 0 <= value <= sys.float_info.max:
+        raise ValueError("allowed: a finite number of seconds, 0 or more")
+    return float(value)
 
 
 def positive_seconds(value: Any) -> float:
@@ -50,12 +52,12 @@ def positive_seconds(value: Any) -> float:
     return float(value)
 
 
-def seconds_from(least: float) -> Judge:
-    """A finite number of seconds, so many or more."""
+def seconds_between(least: float, most: float) -> Judge:
+    """A number of seconds, so many at least and so many at most."""
 
     def judged(value: Any) -> float:
-        if not _is_number(value) or not least <= value <= sys.float_info.max:
-            raise ValueError(f"allowed: a finite number of seconds, {least:g} or more")
+        if not _is_number(value) or not least <= value <= most:
+            raise ValueError(f"allowed: a number of seconds, {least:g} to {most:g}")
         return float(value)
 
     return judged

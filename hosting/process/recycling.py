@@ -7,12 +7,16 @@ twice.
 
 Jobs are counted where their outcomes have been stored, which is once for many of them. The memory
 is looked at once a second.
+
+A singleton has a new instance for each of its terms, so the workers are those of the host at the
+moment. Whoever begins a term is counted as well, and claims nothing if the end has begun.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +25,7 @@ from hosting.exceptions import ConfigurationError
 from hosting.process.memory import MB, resident
 from hosting.queues.worker import TaskWorker
 from hosting.services import BackgroundService
+from hosting.signals import service_state_changed
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +48,7 @@ class Limits:
 
 
 class Recycling(BackgroundService):
-    """Recycles this process once a limit is reached; `watch` tells which workers it has."""
+    """Recycles this process once a limit is reached; `watch` says where its workers are found."""
 
     def __init__(
         self,
@@ -56,15 +61,20 @@ class Recycling(BackgroundService):
         # Processes that share the work would all reach the same number at the same time.
         self._jobs = None if limits.jobs is None else limits.jobs + pick(limits.jobs // 10 + 1)
         self._memory = memory
+        self._present: Callable[[], Sequence[TaskWorker]] = list
         self._workers: Sequence[TaskWorker] = ()
+        self._executed_before = 0  # by workers that are here no more
+        self._changing = threading.Lock()
         self._enough = CancellationToken()
+        self._is_ending = False
 
-    def watch(self, workers: Sequence[TaskWorker]) -> None:
-        """Count the jobs of these workers, and have them end before the process does."""
-        self._workers = workers
-        if self._jobs is not None:
-            for worker in workers:
-                worker.when_executed(self._count)
+    def watch(self, present: Callable[[], Sequence[TaskWorker]]) -> None:
+        """Count the jobs of the workers of the moment, and have them end before the process does.
+
+        `present` tells which they are, from any thread.
+        """
+        self._present = present
+        self._look_round()
 
     def judge(self) -> None:
         """Raise `ConfigurationError` if the memory is too much already, as it would be again."""
@@ -77,6 +87,12 @@ class Recycling(BackgroundService):
     def start(self, cancel: CancellationToken) -> None:
         """Judge once more, as the services before this one may have taken some."""
         self.judge()
+        # Tells of the term of a singleton before its `start` is called.
+        service_state_changed.connect(self._look_round)
+
+    def close(self) -> None:
+        """Hear of no more terms."""
+        service_state_changed.disconnect(self._look_round)
 
     def execute(self, stopping: CancellationToken) -> None:
         """Wait until a limit is reached, then end the work and have this process replaced."""
@@ -84,19 +100,32 @@ class Recycling(BackgroundService):
         if reason is None:
             return
         logger.info("%s: claims no more jobs, ends those in hand, and is replaced", reason)
-        for worker in self._workers:
-            worker.claim_no_more()
-        while not all(worker.is_done for worker in self._workers):
+        self._is_ending = True
+        while not all(worker.is_done for worker in self._look_round()):
             if stopping.wait(END_LOOK):
                 return
         self.lifetime.recycle(reason)
+
+    def _look_round(self, **_: object) -> Sequence[TaskWorker]:
+        """The workers of the moment; those that are new have heard what they are to do."""
+        with self._changing:
+            before, self._workers = self._workers, self._present()
+            self._executed_before += sum(
+                worker.executed for worker in before if worker not in self._workers
+            )
+            for worker in self._workers:
+                if self._jobs is not None and worker not in before:
+                    worker.when_executed(self._count)
+                if self._is_ending:
+                    worker.claim_no_more()
+            return self._workers
 
     def _count(self) -> None:
         if self._jobs is not None and self._executed() >= self._jobs:
             self._enough.cancel()
 
     def _executed(self) -> int:
-        return sum(worker.executed for worker in self._workers)
+        return self._executed_before + sum(worker.executed for worker in self._workers)
 
     def _excess(self) -> int | None:
         """The MB that this process takes, if they are more than it may."""

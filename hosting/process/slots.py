@@ -7,7 +7,12 @@
 A process that ends unasked and says that it has failed, or is killed, is followed by another after
 a backoff, unless there were too many of them (the restart intensity of the settings); one that asks
 to be replaced, and one that was asked to make way for another, at once; one that ends well because
-it wanted to, by none.
+it wanted to, by none. One that asks to be replaced when it is hardly up is followed by another
+after a backoff as well: whatever was too much for it will be so for the next.
+
+The process that takes over in a rolling restart runs what may be another version of the project.
+Until it is up it is a replacement; one that fails is missed (`missed`), and does not count as a
+failure as long as the supervisor spares the slot because others are up.
 """
 
 from __future__ import annotations
@@ -27,6 +32,9 @@ logger = logging.getLogger(__name__)
 #: Seconds after SHUTDOWN_TIMEOUT that a process that was asked to stop has, before it is killed: a
 #: host keeps to its bound, but what hangs while it loads the project does not.
 MERCY = 15.0
+
+#: Seconds that a process is up before another takes its place at once because it asks for that.
+HARDLY_UP = 5.0
 
 #: How a process ends well that was asked to stop. By a signal dies only one that hosts nothing yet.
 _WELL = (exits.CLEAN, exits.RECYCLE, -signal.SIGTERM, -signal.SIGINT)
@@ -79,11 +87,16 @@ class Slot:
         self.child: WorkerProcess | None = None
         self.has_failed = False  # its last process was asked to stop and did not end well
         self.failure: str | None = None  # why no other is started
+        self.is_replacement = False  # its process is to take over in a rolling restart, and not up
+        self.missed: str | None = None  # what has become of such a process, for who asks first
+        self.is_spared = False  # whether what fails now does not count
         self._start = start
         self._settings = settings
         self._backoff = backoff or Backoff()
         self._intensity = Intensity(settings.max_restarts, settings.restart_period)
         self._is_to_be_replaced = False
+        self._up_since: float | None = None
+        self._vain = 0  # processes in a row that were hardly up, and did not count as failures
 
     def tend(self, now: float) -> None:
         """Notice what has happened to the process, and do what is due."""
@@ -93,17 +106,21 @@ class Slot:
             self._begin(now)
 
     def ask(self, now: float, *, replace: bool = False) -> None:
-        """Have the process stop, and perhaps another take its place."""
+        """Have the process stop, if there is one, and perhaps another take its place."""
         self._is_to_be_replaced = replace
         if self.child is None:
             if not replace:
                 self._enter(State.OVER)
+            elif self.state is State.WAITING:
+                self.is_replacement, self.due = True, now
         elif self.state is not State.ASKED:
             self._enter(State.ASKED, now + self._settings.shutdown_timeout + MERCY)
             self.child.line.let_go()
 
     def _enter(self, state: State, due: float | None = None) -> None:
         self.state, self.due = state, due
+        if state in (State.UP, State.OVER):
+            self.is_replacement = False
 
     def _begin(self, now: float) -> None:
         try:
@@ -111,6 +128,7 @@ class Slot:
         except OSError as error:
             self._failed(f"Worker {self.number} cannot be started: {error}", now)
         else:
+            self._up_since = None
             self._enter(State.STARTING)
 
     def _look_after(self, child: WorkerProcess, now: float) -> None:
@@ -118,6 +136,7 @@ class Slot:
             self.child = None
             self._judge(code, f"Worker {self.number} (process {child.pid})", now)
         elif self.state is State.STARTING and child.line.hears_up():
+            self._up_since = now
             self._enter(State.UP)
             logger.info("Worker %d is up: process %d", self.number, child.pid)
         elif self.state is State.ASKED and self.due is not None and now >= self.due:
@@ -130,28 +149,45 @@ class Slot:
             self.due = None
 
     def _judge(self, code: int, who: str, now: float) -> None:
+        if self._was_up_for_long(now):
+            self._vain = 0
         if self.state is State.ASKED:
             self._judge_asked(code, who, now)
         elif code == exits.RECYCLE:
-            logger.info("%s asks to be replaced", who)
-            self._enter(State.WAITING, now)
+            self._judge_recycled(who, now)
         elif code == exits.CLEAN:
             logger.info("%s has ended by itself, and no other is started", who)
             self._enter(State.OVER)
         else:
             self._failed(f"{who} {exits.in_words(code)}", now)
 
+    def _was_up_for_long(self, now: float) -> bool:
+        return self._up_since is not None and now - self._up_since >= HARDLY_UP
+
+    def _judge_recycled(self, who: str, now: float) -> None:
+        if self._was_up_for_long(now):
+            logger.info("%s asks to be replaced", who)
+            self._enter(State.WAITING, now)
+        else:
+            self._begin_later(f"{who} asks to be replaced, and was hardly up", self._in_vain(), now)
+
     def _judge_asked(self, code: int, who: str, now: float) -> None:
         ended_well = code in _WELL
         if not ended_well:
             logger.error("%s was asked to stop, and %s", who, exits.in_words(code))
         if self._is_to_be_replaced:
+            self.is_replacement = True
             self._enter(State.WAITING, now)
         else:
             self._enter(State.OVER)
             self.has_failed = not ended_well
 
     def _failed(self, what: str, now: float) -> None:
+        if self.is_replacement:
+            self.missed = what
+        if self.is_spared:
+            self._begin_later(what, self._in_vain(), now)
+            return
         failures = self._intensity.record(now)
         if not self._intensity.allows(failures):
             self.failure = (
@@ -160,6 +196,13 @@ class Slot:
             )
             self._enter(State.OVER)
             return
-        pause = self._backoff.delay(failures)
+        self._begin_later(what, self._backoff.delay(failures), now)
+
+    def _in_vain(self) -> float:
+        """Count one more such process; gives the seconds until another is started."""
+        self._vain += 1
+        return self._backoff.delay(self._vain)
+
+    def _begin_later(self, what: str, pause: float, now: float) -> None:
         logger.warning("%s; another is started in %.2f s", what, pause)
         self._enter(State.WAITING, now + pause)

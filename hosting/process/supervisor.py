@@ -10,7 +10,9 @@ process (systemd) is the one signal that a child gets. If the supervisor is kill
 end with it, and the children stop: no orphan is left.
 
 The first stop signal has all children stop gracefully, the second kills them and ends the
-supervisor. SIGHUP has them replaced one after the other, each once the one before is up.
+supervisor. SIGHUP has them replaced one after the other, each once the one before is up. The first
+that does not come up breaks that off: the rest goes on with what it has loaded, and works, while
+that one is tried again and again, which does not count as long as another is up.
 """
 
 from __future__ import annotations
@@ -76,6 +78,7 @@ class Supervisor:
         self._is_stopping = False
         self._has_given_up = False
         self._to_replace: deque[Slot] = deque()
+        self._is_broken_off = False
         self._had_terminal = has_terminal()
 
     def run(self) -> int:
@@ -103,10 +106,12 @@ class Supervisor:
     def tend(self) -> None:
         """Do what there is to do now."""
         now = self._clock()
-        self._hear_hangup()
+        self._hear_hangup(now)
         self._stop_if_asked(now)  # first, as who has ended meanwhile needs no replacement then
         for slot in self._slots:
+            slot.is_spared = self._spares(slot)
             slot.tend(now)
+        self._break_off_if_missed()
         self._give_up_if_hopeless()
         self._stop_if_asked(now)
         if not self._is_stopping:
@@ -134,7 +139,26 @@ class Supervisor:
                 logger.critical("Giving up, all workers are stopped: %s", slot.failure)
                 self._stop_asked.set()
 
-    def _hear_hangup(self) -> None:
+    def _spares(self, slot: Slot) -> bool:
+        """Whether it may be the new version that is wrong, and others work with the old one."""
+        is_new = slot.is_replacement or (self._is_broken_off and slot.state is not State.UP)
+        return is_new and any(each.state is State.UP for each in self._slots if each is not slot)
+
+    def _break_off_if_missed(self) -> None:
+        for slot in self._slots:
+            missed, slot.missed = slot.missed, None
+            if missed and not self._is_broken_off and not self._is_stopping:
+                self._is_broken_off = True
+                self._to_replace.clear()
+                logger.error(
+                    "The rolling restart is broken off, and those that are up stay as they are, as "
+                    "a replacement has not come up: %s",
+                    missed,
+                )
+        if not any(slot.is_replacement for slot in self._slots):
+            self._is_broken_off = False
+
+    def _hear_hangup(self, now: float) -> None:
         """Begin to replace all children, unless it was the terminal's end that told us."""
         if not self._restart_asked.is_set():
             return
@@ -144,7 +168,13 @@ class Supervisor:
             self._stop_asked.set()
         elif not self._is_stopping:
             logger.info("Replacing all worker processes, one after the other")
-            self._to_replace = deque(slot for slot in self._slots if slot.state is not State.OVER)
+            self._is_broken_off = False
+            for slot in self._slots:
+                if slot.state is State.WAITING or slot.is_replacement:
+                    slot.ask(now, replace=True)  # it works no less by that
+            self._to_replace = deque(
+                slot for slot in self._slots if slot.child is not None and not slot.is_replacement
+            )
 
     def _stop_if_asked(self, now: float) -> None:
         if self._is_stopping or not self._stop_asked.is_set():

@@ -42,13 +42,12 @@ def build_worker(
         return build_host(WORKER, only=only, exclude=exclude, extra=extra)
     extra["hosting:recycling"] = recycling = Recycling(limits)
     host = build_host(WORKER, only=only, exclude=exclude, extra=extra)
-    workers = host.instances(TaskWorker)
-    if limits.jobs is not None and not workers:
+    if limits.jobs is not None and not host.instances(TaskWorker):
         raise ConfigurationError(
             "--max-jobs counts the jobs of TaskWorkers, and this worker hosts none, allowed: "
             "with a hosting.TaskWorker."
         )
-    recycling.watch(workers)
+    recycling.watch(lambda: host.instances(TaskWorker))
     recycling.judge()
     return host
 

@@ -347,11 +347,14 @@ BAD = [
         "hosting.E022",
         {"RESTART_PERIOD": 0},
     ),
-    hosting(
-        "LEASE_TIMEOUT",
-        ["LEASE_TIMEOUT is 0.5", "1 or more"],
-        "hosting.E022",
-        {"LEASE_TIMEOUT": 0.5},
+    *(
+        hosting(
+            f"LEASE_TIMEOUT {value!r}",
+            [f"LEASE_TIMEOUT is {value!r}, allowed: a number of seconds, 1 to 86400"],
+            "hosting.E022",
+            {"LEASE_TIMEOUT": value},
+        )
+        for value in (0.5, 86_401, 1e300, float("inf"), float("nan"), True)
     ),
 ]
 

@@ -223,3 +223,10 @@ def test_options_of_the_setting_are_not_shared_with_the_entry(declare: Declare) 
 def test_the_projects_own_settings_are_right(settings: Any) -> None:
     assert check_hosting() == []
     assert "TaskWorker" in names()
+
+
+@pytest.mark.parametrize("value", [1, 1.5, 86_400])
+def test_the_bounds_of_the_lease_timeout(declare: Declare, value: float) -> None:
+    declare(hosting={"LEASE_TIMEOUT": value})
+    assert check_hosting() == []
+    assert load().settings.lease_timeout == value

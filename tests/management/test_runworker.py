@@ -61,7 +61,6 @@ def runworker(*options: str) -> int:
         (["--exclude", "Second", "third"], ["Recorder"]),
         (["--exclude", "Second", "--exclude", "third"], ["Recorder"]),
         (["--only", "Second", "third", "--exclude", "third"], ["Second"]),
-        (["--exclude", "Recorder", "Second", "third"], []),
     ],
 )
 def test_only_and_exclude_choose_among_the_services(
@@ -91,6 +90,13 @@ def test_a_name_that_no_worker_hosts_is_one_error_with_the_known_names(
         f"No service named {name!r} runs in a worker, allowed: 'Recorder', 'Second', 'third'"
     )
     assert ("did you mean 'Second'?" in line) is (name == "secnd")
+    assert hosted == []
+
+
+def test_a_choice_that_leaves_nothing_over_is_one_error(hosted: list[list[str]]) -> None:
+    choice = ("--only", "third", "--exclude", "third")
+    with pytest.raises(CommandError, match=r"^No service is left: .* choose none, allowed: "):
+        call_command("runworker", "--no-reload", *choice, skip_checks=True)
     assert hosted == []
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from hosting.exceptions import ConfigurationError
 from hosting.process.commandline import child_arguments
-from tests.processes import ROOT
+from tests.processes import ROOT, Project
+from tests.projects import declare, wait_for_fact
 
 MANAGE = str(ROOT / "manage.py")
 
@@ -45,6 +46,49 @@ def test_keeps_the_options_of_the_interpreter(monkeypatch: pytest.MonkeyPatch) -
     given(monkeypatch, "runworker --processes 4")
 
     assert {"-Werror", "-Xdev"} <= set(child_arguments())
+
+
+@pytest.mark.parametrize(
+    ("options", "of_children"),
+    [
+        ("manage.py", ""),
+        ("-O -u manage.py", "-O -u"),
+        ("-OOu manage.py -B", "-O -O -u"),
+        ("-W error -X dev -I -Wignore -Xutf8 -B manage.py", "-I -B"),
+        ("-OW error -sX dev -E manage.py", "-O -s -E"),
+        ("-um django -B", "-u"),
+        ("-u -mdjango -B", "-u"),
+        ("-i -u manage.py", "-u"),
+        ("-b --check-hash-based-pycs always -q manage.py", "-b --check-hash-based-pycs always -q"),
+        ("-u -- -O manage.py", "-u"),
+        ("-u -", "-u"),
+    ],
+)
+def test_keeps_the_flags_of_the_interpreter(
+    monkeypatch: pytest.MonkeyPatch, options: str, of_children: str
+) -> None:
+    """A project that runs without its assertions does so in every process."""
+    own = "runworker --processes 4"
+    monkeypatch.setattr(sys, "orig_argv", ["python", *options.split(), *own.split()])
+    monkeypatch.setattr(sys, "warnoptions", [])
+    monkeypatch.setattr(sys, "_xoptions", {})
+    given(monkeypatch, own)
+    made = child_arguments()
+
+    assert made == [sys.executable, *of_children.split(), MANAGE, "runworker", "--no-reload"]
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("program", ["manage.py", "-m django"])
+def test_children_have_the_interpreter_of_their_supervisor(project: Project, program: str) -> None:
+    process = project.start(
+        *("runworker", "--processes", "1"),
+        program=("-O", "-u", *program.split()),
+        env={**declare("Optimized"), "PYTHONUNBUFFERED": None},
+    )
+    wait_for_fact(process, "Optimized without assertions, unbuffered")
+    process.terminate()
+    assert process.wait_all_gone() == 0
 
 
 def test_must_say_how_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,20 +1,25 @@
 """When a worker has done or taken enough, and what it does then."""
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import pytest
 
 from hosting.cancellation import CancellationToken
+from hosting.conf import HostingSettings
 from hosting.exceptions import ConfigurationError, ServiceStartError
 from hosting.host import Host
+from hosting.leadership.election import Election
+from hosting.leadership.singleton import SingletonService
 from hosting.lifetime import HostLifetime
 from hosting.process import exits, memory, worker
 from hosting.process.memory import MB, resident
 from hosting.process.recycling import Limits, Recycling
-from hosting.services import HostedService
-from tests.host.helpers import Runner, a_host
+from hosting.services import HostedService, ServiceState
+from hosting.supervision import Policy
+from tests.host.helpers import Runner, a_host, assert_no_threads_left, until, until_state
+from tests.leadership.conftest import give_back, take_away
 
 PATIENCE = 20.0
 
@@ -46,7 +51,7 @@ class Hosted:
         self.workers: list[Any] = [FakeWorker(), FakeWorker()]
         # All that chance may add to a limit.
         recycling = Recycling(limits, memory=memory, pick=lambda size: size - 1)
-        recycling.watch(self.workers)
+        recycling.watch(lambda: self.workers)
         self.host: Host = a_host(recycling)
         self.code = Runner(lambda: worker.exit_code(self.host))
         self.host.lifetime.started.wait(PATIENCE)
@@ -139,6 +144,82 @@ def test_the_reason_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     hosted.lifetime.recycle("it has grown")
     assert hosted.code.result() == exits.RECYCLE
     assert "The worker has stopped to be replaced: it has grown" in caplog.messages
+
+
+@pytest.mark.django_db(transaction=True)
+class TestASingleton:
+    """It has another instance in its next term."""
+
+    @pytest.fixture
+    def terms(self) -> list[FakeWorker]:
+        """The instances that were made, one for each term."""
+        return []
+
+    @pytest.fixture
+    def start(self, terms: list[FakeWorker]) -> Iterator[Callable[..., tuple[Host, Runner]]]:
+        started: list[tuple[Host, Runner]] = []
+
+        def make() -> FakeWorker:
+            terms.append(FakeWorker())
+            return terms[-1]
+
+        def start(recycling: Recycling) -> tuple[Host, Runner]:
+            election = Election(1)
+            singleton = SingletonService(make, "a", Policy(), election, HostingSettings())
+            host = a_host(election, singleton, recycling)
+            recycling.watch(lambda: cast(Any, host.instances(FakeWorker)))
+            started.append((host, Runner(lambda: worker.exit_code(host))))
+            until_state(host, "a", ServiceState.RUNNING)
+            return started[-1]
+
+        yield start
+        for host, _ in started:
+            host.stop()
+        assert_no_threads_left()
+
+    def begin_another_term(self, terms: list[FakeWorker], host: Host) -> None:
+        count = len(terms)
+        take_away()
+        until_state(host, "a", ServiceState.STANDBY)
+        give_back()
+        until(lambda: len(terms) > count)
+        until_state(host, "a", ServiceState.RUNNING)
+
+    def test_counts_in_all_terms(
+        self, start: Callable[..., tuple[Host, Runner]], terms: list[FakeWorker]
+    ) -> None:
+        host, code = start(Recycling(Limits(jobs=3), pick=lambda _: 0))
+        terms[0].execute_jobs(1)
+        self.begin_another_term(terms, host)
+
+        terms[1].execute_jobs(1)
+        assert not terms[1].was_told_to_end.is_cancelled
+        terms[1].execute_jobs(1)
+        assert terms[1].was_told_to_end.wait(PATIENCE)
+        terms[1].is_done = True
+
+        assert code.result() == exits.RECYCLE
+        assert host.lifetime.recycling == "3 jobs were executed"
+
+    def test_ends_the_jobs_of_its_term(
+        self,
+        start: Callable[..., tuple[Host, Runner]],
+        terms: list[FakeWorker],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("hosting.process.recycling.MEMORY_LOOK", 0.01)
+        taken = [MB]
+        host, code = start(Recycling(Limits(memory=1), memory=lambda: taken[-1]))
+        self.begin_another_term(terms, host)
+        terms[0].is_done = True
+        taken.append(2 * MB)
+        assert terms[1].was_told_to_end.wait(PATIENCE)
+        self.begin_another_term(terms, host)  # while the end is under way, it claims nothing either
+
+        assert terms[2].was_told_to_end.is_cancelled
+        assert not host.lifetime.stop_requested.is_cancelled
+        terms[2].is_done = True
+        assert code.result() == exits.RECYCLE
 
 
 class TestTheMemoryOfThisProcess:

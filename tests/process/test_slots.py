@@ -9,7 +9,7 @@ import pytest
 from hosting.backoff import Backoff
 from hosting.conf import HostingSettings
 from hosting.process import exits, supervisor
-from hosting.process.slots import MERCY, Slot, State
+from hosting.process.slots import HARDLY_UP, MERCY, Slot, State
 from hosting.process.supervisor import Supervisor
 from hosting.process.systemd import Silence
 
@@ -150,10 +150,40 @@ class TestAnEndThatNobodyAskedFor:
     def test_a_request_to_be_replaced_is_met_at_once_however_often_it_comes(
         self, slot: Slot, workers: Workers
     ) -> None:
-        for _ in range(10):
-            end(workers, slot, exits.RECYCLE, now=10)
+        for moment in range(10, 110, 10):
+            end(workers, slot, exits.RECYCLE, now=moment)
             assert slot.state is State.STARTING
+            say_up(workers, slot, now=moment + 10 - HARDLY_UP)
         assert (len(workers.started), slot.failure) == (11, None)
+
+    def test_unless_the_process_is_hardly_up(
+        self, slot: Slot, workers: Workers, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A service that takes too much memory at its start does so in every process."""
+        moment = 0.0
+        for pause in (1, 2, 4, 8, 16, 30, 30):
+            moment += HARDLY_UP - 0.1
+            end(workers, slot, exits.RECYCLE, now=moment)
+            assert (slot.state, slot.due) == (State.WAITING, moment + pause)
+            moment += pause
+            slot.tend(moment)
+            say_up(workers, slot, now=moment)
+        assert slot.failure is None  # for it is no failure
+        assert caplog.records[0].levelno == logging.WARNING
+        assert caplog.messages[0] == (
+            "Worker 1 (process 1001) asks to be replaced, and was hardly up; "
+            "another is started in 1.00 s"
+        )
+
+        end(workers, slot, exits.RECYCLE, now=moment + HARDLY_UP)  # this one has worked
+        say_up(workers, slot, now=moment + HARDLY_UP)
+        end(workers, slot, exits.RECYCLE, now=moment + HARDLY_UP + 1)
+        assert slot.due == moment + HARDLY_UP + 2
+
+    def test_nor_if_it_was_not_up_at_all(self, slot: Slot, workers: Workers) -> None:
+        end(workers, slot, exits.RECYCLE, now=10)
+        end(workers, slot, exits.RECYCLE, now=20)
+        assert slot.due == 21
 
     def test_a_clean_end_is_an_end(self, slot: Slot, workers: Workers) -> None:
         end(workers, slot, 0, now=10)
@@ -302,6 +332,143 @@ class TestARollingRestart:
         supervising.tend()
 
         assert {slot.state for slot in slots} == {State.ASKED}
+
+
+class TestARollingRestartToWhatDoesNotComeUp:
+    """A broken deployment costs one worker, not all of them."""
+
+    @pytest.fixture
+    def slots(self, workers: Workers) -> list[Slot]:
+        settings, backoff = HostingSettings(max_restarts=2), ExactBackoff(initial=1, maximum=4)
+        return [Slot(number, workers.start, settings, backoff) for number in (1, 2, 3)]
+
+    @pytest.fixture
+    def supervising(self, slots: list[Slot], workers: Workers) -> Supervisor:
+        """Three slots that were all up, of which the first is being replaced."""
+        self.now = 10.0
+        made = Supervisor(slots, clock=lambda: self.now)
+        made.tend()
+        for slot in slots:
+            say_up(workers, slot, self.now)
+        made.restart()
+        made.tend()
+        workers.of[1].code = 0
+        made.tend()
+        assert [slot.state for slot in slots] == [State.STARTING, State.UP, State.UP]
+        return made
+
+    def fail(self, supervising: Supervisor, workers: Workers, number: int = 1) -> None:
+        workers.of[number].code = 1
+        supervising.tend()
+
+    def fail_often(self, supervising: Supervisor, workers: Workers, number: int = 1) -> None:
+        for _ in range(5):
+            self.fail(supervising, workers, number)
+            self.now += 4
+            supervising.tend()
+
+    def test_is_broken_off_at_the_first_one(
+        self,
+        supervising: Supervisor,
+        workers: Workers,
+        slots: list[Slot],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        self.fail_often(supervising, workers)
+
+        assert [slot.state for slot in slots] == [State.STARTING, State.UP, State.UP]
+        assert all(workers.of[number].line.is_held for number in (2, 3))
+        assert workers.started == [1, 2, 3, *[1] * 6]
+        assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [
+            "The rolling restart is broken off, and those that are up stay as they are, as a "
+            "replacement has not come up: Worker 1 (process 1004) exited with 1"
+        ]
+        pauses = [message[-6:] for message in caplog.messages if "is started in" in message]
+        assert pauses == ["1.00 s", "2.00 s", "4.00 s", "4.00 s", "4.00 s"]
+
+    def test_and_whoever_comes_up_after_all_is_the_last(
+        self, supervising: Supervisor, workers: Workers, slots: list[Slot]
+    ) -> None:
+        self.fail(supervising, workers)
+        self.now += 1
+        supervising.tend()
+        workers.of[1].line.may_speak = False
+        supervising.tend()
+        supervising.tend()
+        assert {slot.state for slot in slots} == {State.UP}
+        assert workers.started == [1, 2, 3, 1, 1]
+
+    def test_counts_as_soon_as_no_other_is_up(
+        self, supervising: Supervisor, workers: Workers, slots: list[Slot]
+    ) -> None:
+        self.fail_often(supervising, workers)
+        for number in (2, 3):
+            workers.of[number].code = 0
+        self.fail_often(supervising, workers)
+        assert slots[0].failure is not None
+        assert "failure 3 within 60 s" in slots[0].failure
+
+    def test_is_not_what_others_die_of(
+        self, supervising: Supervisor, workers: Workers, slots: list[Slot]
+    ) -> None:
+        """One of those that work dies, and cannot come up any more either."""
+        self.fail(supervising, workers)
+        self.fail_often(supervising, workers, number=2)
+        assert [slot.failure for slot in slots] == [None, None, None]
+        assert slots[2].state is State.UP
+
+    @pytest.mark.parametrize("is_waiting", [True, False])
+    def test_begins_anew_with_the_next_signal(
+        self,
+        supervising: Supervisor,
+        workers: Workers,
+        slots: list[Slot],
+        is_waiting: bool,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """The process that waits, or begins and has read what was there, is started anew first."""
+        self.fail(supervising, workers)
+        if not is_waiting:
+            self.now += 1
+            supervising.tend()
+        supervising.restart()
+        supervising.tend()
+        if not is_waiting:
+            self.fail(supervising, workers)
+        assert workers.started == [1, 2, 3, 1, 1] if is_waiting else [1, 2, 3, 1, 1, 1]
+        assert slots[0].state is State.STARTING
+        assert caplog.text.count("is broken off") == 1
+
+        workers.of[1].line.may_speak = False
+        supervising.tend()
+        for number in (2, 3):
+            assert [slot.number for slot in slots if slot.state is State.ASKED] == [number]
+            workers.of[number].code = 0
+            supervising.tend()
+            workers.of[number].line.may_speak = False
+            supervising.tend()
+        assert {slot.state for slot in slots} == {State.UP}
+
+    def test_or_is_broken_off_again(
+        self, supervising: Supervisor, workers: Workers, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.fail(supervising, workers)
+        supervising.restart()
+        supervising.tend()
+        self.fail(supervising, workers)
+        assert caplog.text.count("is broken off") == 2
+
+    def test_of_a_worker_alone_counts(self, workers: Workers) -> None:
+        slot = Slot(1, workers.start, HostingSettings(max_restarts=0))
+        supervising = Supervisor([slot], clock=lambda: 10.0)
+        supervising.tend()
+        say_up(workers, slot)
+        supervising.restart()
+        supervising.tend()
+        workers.of[1].code = 0
+        supervising.tend()
+        self.fail(supervising, workers)
+        assert slot.failure is not None
 
 
 class Listening(Silence):

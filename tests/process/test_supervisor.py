@@ -104,6 +104,28 @@ def test_sighup_replaces_one_after_the_other_and_no_orphan_is_left_by_a_kill(
     assert sorted(closed) == sorted([first, second, third, fourth, fifth])
 
 
+def test_a_rolling_restart_to_what_does_not_start_leaves_the_others_at_work(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    process = supervise(entry("Fragile", path=str(broken)), MAX_RESTARTS=0)
+    pids = {pid_of(process, 1), pid_of(process, 2)}
+    broken.touch()
+    process.send(HUP)
+    process.wait_for_line(r"ERROR .*broken off, .* not come up: Worker 1 \(.*\) exited with 1")
+    process.wait_for_line(r"Worker 1 .* exited with 1; another is started in")
+    assert len({fact.pid for fact in facts(process) if fact.event == "stop"} & pids) == 1
+
+    broken.unlink()
+    third = pid_of(process, 3)
+    process.send(HUP)
+    fourth, fifth = pid_of(process, 4), pid_of(process, 5)
+    process.terminate()
+
+    assert process.wait_all_gone() == 0
+    assert len({third, fourth, fifth} | pids) == 5
+
+
 def test_a_worker_that_dies_again_and_again_is_given_up(supervise: Supervise) -> None:
     process = supervise("Recorder", "DyingInSlot1", MAX_RESTARTS=1)
 

@@ -1,6 +1,7 @@
 """Services that write a line for each of their moments, and misbehave in one way each."""
 
 import os
+import sys
 import threading
 
 from hosting import BackgroundService, CancellationToken
@@ -50,6 +51,19 @@ class Refusing(Recorder):
         raise RuntimeError("the port is taken")
 
 
+class Fragile(Recorder):
+    """Does not start while there is a file of this name."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+
+    def start(self, cancel: CancellationToken) -> None:
+        super().start(cancel)
+        if os.path.exists(self.path):
+            raise RuntimeError("it is broken")
+
+
 class Dawdling(Recorder):
     """Starts for as long as it may."""
 
@@ -94,6 +108,15 @@ class DyingInSlot1(Recorder):
         if os.environ["HOSTING_WORKER_SLOT"] == "1":
             os._exit(9)
         super().run(stopping)
+
+
+class Optimized(Recorder):
+    """Tells of the interpreter, as far as its flags -O and -u are concerned."""
+
+    def start(self, cancel: CancellationToken) -> None:
+        assertions = "with" if __debug__ else "without"
+        buffering = "unbuffered" if "-u" in sys.orig_argv else "buffered"
+        self.note(f"{assertions} assertions, {buffering}")
 
 
 class Enqueuer(Recorder):

@@ -32,7 +32,7 @@ class NewJob(NamedTuple):
     queue_name: str
     priority: int
     task_path: str
-    options: str = ""  # JSON, see `hosting.queues.tasks`
+    options: str = ""  # JSON, see `hosting.queues.declared.enqueueing`
     run_after: datetime | None = None
     expires_in: float | None = None  # seconds from now
     unique_key: str | None = None  # no second job with this key while this one is there
