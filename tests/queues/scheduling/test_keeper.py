@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from hosting.models import Job, Schedule, ScheduleSlot
 from hosting.queues.schedules import pause_schedule, resume_schedule
 from hosting.queues.scheduling.desk import Desk
 from hosting.queues.scheduling.keeper import LOOK, RETENTION, Keeper
+from hosting.queues.scheduling.listing import list_schedules
 from hosting.queues.stores import store_for
 from tests.queues.scheduling.conftest import TASKS, jobs, make_schedule, move, slots, work_off
 
@@ -186,6 +188,36 @@ class TestBadRows:
         assert len(errors) == 1
         assert errors[0].startswith("Schedule 'bad': ")
         assert words in errors[0]
+
+    @pytest.mark.parametrize("error", ["SystemExit", "GeneratorExit"])
+    def test_one_whose_module_wants_out_is_as_any_that_cannot_be_imported(
+        self,
+        keeper: Make,
+        caplog: pytest.LogCaptureFixture,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        error: str,
+    ) -> None:
+        """As a script without a `__main__` guard does; the scheduler is not its process."""
+        (tmp_path / "a_script.py").write_text(f"raise {error}('bye')")
+        monkeypatch.syspath_prepend(tmp_path)
+        make_schedule(ago=3602, task_path="a_script.main")
+        make_schedule("the other", ago=3602)
+        keeper().round()
+        assert slots("the other") == [3600]
+        assert f"it cannot be imported ({error}: bye)" in caplog.text
+        listed = {each.name: each.problem for each in list_schedules()}
+        assert listed["the other"] is None
+        assert f"({error}: bye)" in str(listed["regular"])
+
+    def test_whoever_is_at_the_keyboard_is_heard_during_an_import(
+        self, keeper: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "a_long_import.py").write_text("raise KeyboardInterrupt")
+        monkeypatch.syspath_prepend(tmp_path)
+        make_schedule(task_path="a_long_import.task")
+        with pytest.raises(KeyboardInterrupt):
+            keeper().round()
 
     def test_one_that_is_mended_goes_on(self, keeper: Make) -> None:
         make_schedule(ago=3602, args="[1, 2, 3]")
