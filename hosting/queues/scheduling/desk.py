@@ -22,24 +22,25 @@ class Desk:
         self._outage = Outage(self.alias, service)
         self._clock = clock
         self._next_look = 0.0
+        self._is_rung = threading.Event()
 
     def ring(self, bell: threading.Event) -> Callable[[], None]:
         """What to call, on any thread, when a schedule has changed; it rings the bell too."""
 
         def ring() -> None:
-            self._next_look = 0.0
+            self._is_rung.set()
             bell.set()
 
         return ring
 
     def serve(self) -> float:
         """Look if it is time to; seconds until it is."""
-        if self._clock() >= self._next_look:
+        if self._is_rung.is_set() or self._clock() >= self._next_look:
             # Before the look: a change that is told of during it is worth another one.
-            self._next_look = float("inf")
+            self._is_rung.clear()
             pause = self._look()
-            self._next_look = min(self._next_look, self._clock() + pause)
-        return max(0.0, self._next_look - self._clock())
+            self._next_look = self._clock() + pause
+        return 0.0 if self._is_rung.is_set() else max(0.0, self._next_look - self._clock())
 
     def _look(self) -> float:
         try:
