@@ -13,7 +13,7 @@ from django.db import IntegrityError
 
 from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.scheduling.definition import Impossible, ScheduledCall, call_of
-from hosting.queues.scheduling.slots import Due, Grid, grid_of, what_is_due
+from hosting.queues.scheduling.slots import Due, Grid, grid_of, is_set_back, what_is_due
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import BATCH
 from hosting.queues.stores.scheduled import Definition, ScheduleRecord, Synced
@@ -73,6 +73,8 @@ class Keeper:
         call = self._call(record)
         if call is None:
             return LOOK
+        if _is_set_back(record):
+            return self._count_from_now(record)
         grid = grid_of(record.definition, record.since)
         if _due(grid, record) is None:
             return _seconds(record.now, grid.after(record.handled_until))
@@ -110,6 +112,27 @@ class Keeper:
         self._announce(name, jobs, due)
         self._prune()
         return _seconds(record.now, grid.after(due.handled_until))
+
+    def _count_from_now(self, record: ScheduleRecord) -> float:
+        """Go on now, as the clock was set back; else it would wait until it is as late again.
+
+        Slots that have had their job meanwhile have rows, and so get no second one.
+        """
+        name = record.name
+        with self.store.atomic():
+            fresh = self._schedules.claim(name)
+            if fresh is None or not _is_set_back(fresh):
+                return TAKEN
+            self._schedules.set_back(name)
+        logger.warning(
+            "Schedule %r: it was to count from %s, but by the clock of the database it is %s, so "
+            "the clock was set back; it counts from now",
+            name,
+            fresh.counts_from.isoformat(),
+            fresh.now.isoformat(),
+            extra={"service": self._service, "schedule": name},
+        )
+        return 0.0
 
     def _announce(self, name: str, jobs: dict[datetime, UUID], due: Due) -> None:
         self.enqueued += len(jobs)
@@ -188,6 +211,10 @@ class Keeper:
 
 def _due(grid: Grid, record: ScheduleRecord) -> Due | None:
     return what_is_due(grid, record.definition.missed, record.handled_until, record.now)
+
+
+def _is_set_back(record: ScheduleRecord) -> bool:
+    return is_set_back(record.counts_from, record.now)
 
 
 def _seconds(now: datetime, slot: datetime) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -127,6 +128,64 @@ class TestOneKeeper:
         assert jobs()[: len(before)] == before
         assert len(jobs()) == len(slots()) <= found + 5
         assert slots() == [float(each) for each in range(1, len(slots()) + 1)]
+
+
+@pytest.mark.django_db
+class TestClockThatIsSetBack:
+    """As when the database was for a moment on a machine whose clock was ahead."""
+
+    YEAR = 365 * 86_400.0
+
+    @pytest.mark.parametrize("times", [{"interval": 3600.0}, {"cron": "0 * * * *"}])
+    @pytest.mark.parametrize("is_new", [True, False])
+    def test_a_schedule_goes_on_from_now_and_that_is_said_once(
+        self, keeper: Make, caplog: pytest.LogCaptureFixture, times: dict[str, Any], is_new: bool
+    ) -> None:
+        row = make_schedule(ago=-self.YEAR, **times)
+        if not is_new:
+            Schedule.objects.update(since=row.since - timedelta(seconds=self.YEAR + 100))
+        one = keeper()
+        assert one.round() < 0.1
+        for each in (one, one, keeper()):
+            each.round()
+        moved = Schedule.objects.get()
+        assert abs(moved.handled_until - timezone.now()) < timedelta(minutes=1)
+        assert moved.handled_until - moved.since < timedelta(seconds=101)
+        warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+        assert len(warnings) == 1
+        assert warnings[0].startswith("Schedule 'regular': it was to count from ")
+        move("regular", 3700)
+        one.round()
+        assert len(jobs()) >= 1
+
+    def test_no_slot_gets_a_second_job(self, keeper: Make) -> None:
+        make_schedule(ago=200.9, interval=1.0, missed="all")
+        one = keeper()
+        work_off(one)
+        before, back = jobs(), 90.5
+        assert len(before) >= 200
+        self.shift(back)
+        work_off(one)
+        assert jobs() == before
+        self.shift(-back)
+        work_off(one)
+        assert jobs()[: len(before)] == before
+        assert len(jobs()) == len(slots()) <= len(before) + 5
+        assert slots() == [float(each) for each in range(1, len(slots()) + 1)]
+
+    def shift(self, seconds: float) -> None:
+        """Set the clock back by so many seconds, which are no whole ones."""
+        move("regular", -seconds)
+        ScheduleSlot.objects.update(slot=F("slot") + timedelta(seconds=seconds))
+
+    @pytest.mark.parametrize(("use_tz", "ahead"), [(True, 50), (False, 3650)])
+    def test_a_little_is_waited_for_and_the_hour_that_comes_twice(
+        self, keeper: Make, settings: Any, use_tz: bool, ahead: float
+    ) -> None:
+        settings.USE_TZ = use_tz
+        row = make_schedule(ago=-ahead)
+        keeper().round()
+        assert Schedule.objects.get().handled_until == row.handled_until
 
 
 @pytest.mark.django_db
