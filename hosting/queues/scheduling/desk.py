@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE, Outage
 from hosting.queues.scheduling.keeper import Keeper
-from hosting.scope import Scope
 
 
 class Desk:
-    """Has a keeper look when it is time to; for one thread, but for `ring`."""
+    """Has a keeper look when it is time to; for one thread, but for `ring`.
+
+    It keeps its connection between looks, and closes it only when something is wrong.
+    """
 
     def __init__(
         self, service: str, keeper: Keeper, clock: Callable[[], float] = time.monotonic
@@ -44,7 +46,7 @@ class Desk:
 
     def _look(self) -> float:
         try:
-            with Scope(), self._keeper.store.deadline(PATIENCE):
+            with self._keeper.store.deadline(PATIENCE):
                 pause = self._keeper.round()
         except DATABASE_TROUBLE as error:
             return self._outage.note(error)
