@@ -77,7 +77,13 @@ class Scheduler(BackgroundService):
         for problem in declared.problems:
             logger.error("%s", problem, extra={"service": service})
         keepers = [
-            Keeper(service, store, declared.by_database.get(store.alias, ()), declared.impossible)
+            Keeper(
+                service,
+                store,
+                declared.by_database.get(store.alias, ()),
+                declared.impossible,
+                declared.elsewhere(store.alias),
+            )
             for store in found
         ]
         self._keepers = keepers

@@ -38,6 +38,14 @@ class DeclaredSchedules:
         """The names of those that cannot be."""
         return tuple(each.entry.name for each in self.refused)
 
+    def elsewhere(self, database: str) -> frozenset[str]:
+        """The names of those that belong to another database than this.
+
+        Their rows may be seen in this one too, as two aliases may lead to the same one by two ways.
+        """
+        others = (found for alias, found in self.by_database.items() if alias != database)
+        return frozenset(definition.name for found in others for definition in found)
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All that is wrong with them."""

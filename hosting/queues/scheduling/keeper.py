@@ -37,15 +37,26 @@ class Keeper:
     """Keeps the schedules of one database; for one thread."""
 
     def __init__(
-        self, service: str, store: Store, declared: Sequence[Definition], spared: Collection[str]
+        self,
+        service: str,
+        store: Store,
+        declared: Sequence[Definition],
+        spared: Collection[str] = (),
+        elsewhere: Collection[str] = (),
     ) -> None:
+        """Keep what is `declared`, and what was made at run time.
+
+        Rows that were declared and have `spared` names stay as they are; those with the names of
+        what belongs `elsewhere` are left to whoever keeps them.
+        """
         self.store = store
         self.count = 0  # of schedules that are not paused
         self.enqueued = 0  # how many jobs
         self._service = service
         self._schedules = store.schedules
         self._declared = declared
-        self._spared = spared
+        self._spared = {*spared, *elsewhere}
+        self._elsewhere = elsewhere
         self._is_synced = False
         self._calls: dict[Definition, ScheduledCall | None] = {}  # None: it cannot be
         self._failing: set[Definition] = set()
@@ -56,7 +67,7 @@ class Keeper:
         if not self._is_synced:
             self._report(self._schedules.sync(self._declared, self._spared))
             self._is_synced = True
-        records = self._schedules.look()
+        records = [each for each in self._schedules.look() if not self._is_left_alone(each)]
         looked = time.monotonic()
         self.count = len(records)
         self._forget_all_but({record.definition for record in records})
@@ -65,6 +76,9 @@ class Keeper:
         # Just after the slot, as the database's clock may be read more coarsely than it is written,
         # and not in all processes at the same moment.
         return min(LOOK, left + 0.001 + random.uniform(0, SPREAD))
+
+    def _is_left_alone(self, record: ScheduleRecord) -> bool:
+        return record.is_declared and record.name in self._elsewhere
 
     # One schedule
 

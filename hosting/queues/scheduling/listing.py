@@ -54,12 +54,13 @@ def list_schedules() -> list[ListedSchedule]:
     Those of the settings that no scheduler has seen yet are among them, and those that cannot be.
     Raises `ConfigurationError` for wrong settings, and what the databases raise.
     """
+    declared = declared_schedules(load_settings().schedule.values())
     found = [
         listed(record, last, store.alias)
         for store in stores()
         for record, last in store.schedules.every()
+        if not (record.is_declared and record.name in declared.elsewhere(store.alias))
     ]
-    declared = declared_schedules(load_settings().schedule.values())
     found += [*_unseen(declared, found), *_refused(declared, found)]
     return sorted(found, key=lambda each: (each.name, each.database))
 

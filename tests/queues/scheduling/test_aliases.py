@@ -14,10 +14,13 @@ from django.dispatch import Signal
 
 from hosting import Scheduler
 from hosting.compat import task_enqueued
-from hosting.models import Job
+from hosting.models import Job, Schedule
+from hosting.queues.schedules import run_schedule
+from hosting.queues.scheduling.listing import list_schedules
 from hosting.testing import started
+from tests.queues import tasks
 from tests.queues.conftest import until
-from tests.queues.scheduling.conftest import TASKS, jobs
+from tests.queues.scheduling.conftest import TASKS, jobs, move, slots
 
 pytestmark = [
     pytest.mark.usefixtures("direct"),
@@ -51,6 +54,62 @@ def test_a_scheduler_connects_once_and_leaves_no_other_connection_open(settings:
         until(lambda: len(jobs()) >= 3)
     assert connected.count("default") == 1
     assert connected.count("direct") >= 3
+
+
+@pytest.fixture
+def two_ways(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A schedule of each alias: "straight" of "direct", and "pooled" of "default"."""
+    bulk = {**settings.TASKS["default"], "OPTIONS": {"DATABASE": "direct"}}
+    settings.TASKS = {**settings.TASKS, "bulk": bulk}
+    monkeypatch.setattr(tasks, "add", tasks.add.using(backend="bulk"))
+    settings.HOSTING = {
+        "SCHEDULE": {
+            "pooled": {"TASK": f"{TASKS}.nothing", "INTERVAL": 3600},
+            "straight": {"TASK": f"{TASKS}.add", "INTERVAL": 3600, "ARGS": [1]},
+        }
+    }
+
+
+@pytest.mark.usefixtures("two_ways")
+class TestTwoWays:
+    def test_each_enqueues_its_own_and_leaves_the_rest(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whichever starts first, and also when they start again."""
+        for order in (1, -1, 1):
+            for desk in Scheduler()._desks()[::order]:
+                desk.serve()
+            assert Schedule.objects.filter(is_declared=True).count() == 2
+        for name in ("pooled", "straight"):
+            move(name, 3602)
+        service = Scheduler()
+        for desk in service._desks():
+            desk.serve()
+        assert (slots("pooled"), slots("straight")) == ([3600], [3600])
+        found = set(Job.objects.values_list("task_path", "backend"))
+        assert found == {(f"{TASKS}.nothing", "default"), (f"{TASKS}.add", "bulk")}
+        assert service.facts() == {"schedules": 2, "enqueued": 2}
+        assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+    def test_what_leaves_the_settings_goes(self, settings: Any) -> None:
+        serve_all()
+        schedule = settings.HOSTING["SCHEDULE"]
+        settings.HOSTING = {"SCHEDULE": {"pooled": schedule["pooled"]}}
+        serve_all()
+        assert [row.name for row in Schedule.objects.all()] == ["pooled"]
+
+    def test_each_is_listed_once_and_can_be_run(self) -> None:
+        serve_all()
+        found = [(each.name, each.database, each.problem) for each in list_schedules()]
+        assert found == [("pooled", "default", None), ("straight", "direct", None)]
+        assert run_schedule("straight").backend == "bulk"
+        assert run_schedule("pooled").backend == "default"
+
+
+def serve_all() -> None:
+    """What a scheduler does when it starts."""
+    for desk in Scheduler()._desks():
+        desk.serve()
 
 
 @contextmanager
