@@ -6,8 +6,9 @@ undo it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,7 +19,7 @@ from django.http import HttpRequest
 
 from hosting.conf import load_settings
 from hosting.conf.entries import name as judge_name
-from hosting.exceptions import ConfigurationError
+from hosting.exceptions import ConfigurationError, UnknownSchedule
 from hosting.models import Schedule
 from hosting.queues.schedules import pause_schedule, resume_schedule, run_schedule
 from hosting.queues.scheduling.definition import complaints
@@ -27,6 +28,8 @@ from hosting.queues.stores import store_for
 from hosting.queues.stores.clock import DatabaseNow
 from hosting.queues.stores.scheduled import Definition
 from hosting.queues.stores.schedules import last_run, record_of, with_last_run
+
+T = TypeVar("T")
 
 DEFINITION = tuple(field.name for field in fields(Definition))
 MOMENTS = ("when", "next_run", "last_run")
@@ -70,7 +73,7 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # takes no param
         if "task_path" in self.fields and not self.errors:  # else there is only the pause to change
             values = {name: self.cleaned_data.get(name) for name in DEFINITION}
             definition = Definition(**{**values, "name": values["name"] or self.instance.name})
-            for complaint in complaints(definition, router.db_for_write(Schedule)):
+            for complaint in complaints(definition, _database()):
                 self.add_error(complaint.field, f"{complaint.words}.")
         return cleaned
 
@@ -85,7 +88,8 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
     actions = ("pause", "resume", "run_now")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
-        return with_last_run(super().get_queryset(request))
+        # What is read is written next, and a replica may be behind.
+        return with_last_run(super().get_queryset(request).using(_database()))
 
     # Columns
 
@@ -129,32 +133,50 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
             obj.handled_until = DatabaseNow()
             changed.add("handled_until")
         # Nothing else: a scheduler may have moved the mark since the page was loaded.
-        obj.save(update_fields=changed) if change else obj.save(force_insert=True)
-        obj.refresh_from_db(fields=["since", "handled_until"])
-        store_for(obj._state.db or router.db_for_write(Schedule)).schedules.announce()
+        database = _database()
+        what: dict[str, Any] = {"update_fields": changed} if change else {"force_insert": True}
+        obj.save(using=database, **what)
+        obj.refresh_from_db(using=database, fields=["since", "handled_until"])
+        store_for(database).schedules.announce()
 
     # Actions
 
     @admin.action(description="Pause selected schedules", permissions=["change"])
     def pause(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        count = sum(pause_schedule(row.name, rows.db) for row in rows)
+        count = sum(self._tried(request, rows, pause_schedule).values())
         self.message_user(request, f"Paused: {count}.", messages.SUCCESS)
 
     @admin.action(description="Resume selected schedules", permissions=["change"])
     def resume(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        count = sum(resume_schedule(row.name, rows.db) for row in rows)
+        count = sum(self._tried(request, rows, resume_schedule).values())
         self.message_user(request, f"Resumed: {count}.", messages.SUCCESS)
 
     @admin.action(description="Run selected schedules now", permissions=["change"])
     def run_now(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
+        for name, result in self._tried(request, rows, run_schedule).items():
+            self.message_user(request, f"{name}: job {result.id}.", messages.SUCCESS)
+
+    def _tried(
+        self, request: HttpRequest, rows: QuerySet[Schedule], action: Callable[[str, str], T]
+    ) -> dict[str, T]:
+        """What the action gives for each, by name; the page says of the others why not."""
+        done = {}
         for row in rows:
             try:
-                result = run_schedule(row.name, rows.db)
+                done[row.name] = action(row.name, _database())
+            except (
+                UnknownSchedule
+            ) as error:  # it was deleted meanwhile, or TASKS lacks the database
+                self.message_user(request, str(error), messages.ERROR)
             except (ValueError, TypeError) as error:
                 self.message_user(request, f"{row.name} cannot run: {error}.", messages.ERROR)
-            else:
-                self.message_user(request, f"{row.name}: job {result.id}.", messages.SUCCESS)
+        return done
+
+
+def _database() -> str:
+    """Where schedules are changed, and so also read."""
+    return router.db_for_write(Schedule)
 
 
 def _listed(row: Schedule) -> ListedSchedule:
-    return listed(record_of(row), last_run(row), row._state.db or "")
+    return listed(record_of(row), last_run(row), _database())

@@ -13,7 +13,7 @@ that thread.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Any, TypeVar
@@ -125,16 +125,19 @@ async def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return await coroutine
 
 
-def refresh_connections() -> None:
+def refresh_connections(kept: Collection[str] = ()) -> None:
     """Do as `close_old_connections()` at both ends of a request, except inside a transaction.
 
-    There, it would close the connection under the feet of whoever began the transaction.
+    There, it would close the connection under the feet of whoever began the transaction. Those of
+    the `kept` aliases are left to whoever keeps them.
     """
     if _has_nothing_to_refresh():
         return
     reset_queries()
     for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
+        # What stands in for a connection need not have an alias.
+        is_kept = getattr(connection, "alias", None) in kept
+        if not is_kept and not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
 
 

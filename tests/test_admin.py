@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connections
+from django.db.models import Model
 from django.db.models.signals import pre_save
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from hosting import admin
 from hosting.models import Job, Schedule
 from hosting.queues.scheduling.keeper import Keeper
 from hosting.queues.stores import store_for
@@ -191,6 +195,77 @@ class TestList:
         bad, good = act(client, "run_now", "good", "bad")
         assert good == f"good: job {Job.objects.get().id}."
         assert bad.startswith(f"bad cannot run: task is '{TASKS}.gone', allowed:")
+
+    @pytest.mark.parametrize("action", ["pause", "resume", "run_now"])
+    def test_one_that_is_gone_meanwhile_is_said_and_stops_no_other(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, action: str
+    ) -> None:
+        make_schedule("a")
+        make_schedule("b", is_paused=action == "resume")
+        name = "run_schedule" if action == "run_now" else f"{action}_schedule"
+        real = getattr(admin, name)
+
+        def act_late(schedule: str, *rest: str) -> Any:
+            Schedule.objects.filter(name="a").delete()
+            return real(schedule, *rest)
+
+        monkeypatch.setattr(admin, name, act_late)
+        gone, *others = act(client, action, "a", "b")
+        assert gone == "There is no schedule 'a', known: 'b'."
+        expected = {"pause": "Paused: 1.", "resume": "Resumed: 1."}
+        assert others == [expected.get(action) or f"b: job {Job.objects.get().id}."]
+
+
+class PrimaryReplica:
+    """Reads from a replica, as the router in Django's documentation does."""
+
+    def db_for_read(self, model: type[Model], **_: Any) -> str | None:
+        return "replica" if model._meta.app_label == "hosting" else None
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str:
+        return "default"
+
+    def allow_relation(self, *_: Any, **__: Any) -> bool:
+        return True
+
+
+class TestReplica:
+    @pytest.fixture(autouse=True)
+    def replica(self, db: None, settings: Any) -> Iterator[None]:
+        """One that must not be asked, as it may be behind: that is an error in here."""
+        connections.settings["replica"] = {**connections.settings["default"]}
+        settings.DATABASE_ROUTERS = [PrimaryReplica()]
+        yield
+        del connections.settings["replica"]
+
+    def test_schedules_are_read_where_they_are_written(self, client: Client) -> None:
+        make_it("regular")
+        assert "every 1 h" in shown(client.get(LIST))
+        assert "in 59 min" in shown(client.get(change("regular")))
+
+    def test_actions_do_what_they_say(self, client: Client) -> None:
+        make_it("regular")
+        assert act(client, "pause", "regular") == ["Paused: 1."]
+        assert act(client, "resume", "regular") == ["Resumed: 1."]
+        [message] = act(client, "run_now", "regular")
+        assert message == f"regular: job {Job.objects.using('default').get().id}."
+
+    def test_a_change_counts_from_now(self, client: Client) -> None:
+        make_it("nightly")
+        before = Schedule.objects.using("default").get()
+        assert client.post(change("nightly"), NIGHTLY).status_code == 302
+        row = Schedule.objects.using("default").get()
+        assert (row.cron, row.is_paused) == ("0 3 * * *", False)
+        assert row.since == row.handled_until > before.since
+        assert client.post(delete("nightly"), {"post": "yes"}).status_code == 302
+        assert not Schedule.objects.using("default").exists()
+
+
+def make_it(name: str) -> None:
+    """A schedule of every hour, where schedules are written."""
+    now = timezone.now()
+    values = {"interval": 3600.0, "since": now, "handled_until": now}
+    Schedule.objects.create(name=name, task_path=f"{TASKS}.nothing", **values)
 
 
 class TestPermissions:

@@ -19,7 +19,9 @@ def resolve(task_path: str) -> Task[..., Any]:
     """The task at this path; raises `UnknownTask` for whatever is no task, also for functions."""
     try:
         found = import_string(task_path)
-    except Exception as error:  # importing runs a module, which may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # importing runs a module, which may raise anything: SystemExit
         reason = f"it cannot be imported ({type(error).__name__}: {error})"
         raise UnknownTask(f"{task_path!r} is no task: {reason}.") from error
     if not isinstance(found, Task):

@@ -19,6 +19,7 @@ from hosting.queues.scheduling.declared import database_backends, declared_sched
 from hosting.queues.scheduling.desk import Desk
 from hosting.queues.scheduling.keeper import Keeper
 from hosting.queues.wakeup import schedules_of, subscribed
+from hosting.scope import refresh_connections
 from hosting.services.base import BackgroundService
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Scheduler(BackgroundService):
     def execute(self, stopping: CancellationToken) -> None:
         """Enqueue until `stopping` is cancelled; raises `ConfigurationError` without a backend."""
         desks = self._desks()
+        kept = {desk.alias for desk in desks}
         bell = threading.Event()
         with ExitStack() as stack:
             stack.enter_context(stopping.register(bell.set))
@@ -47,7 +49,10 @@ class Scheduler(BackgroundService):
                 stack.enter_context(subscribed(schedules_of(desk.alias), desk.ring(bell)))
             while not stopping.is_cancelled:
                 bell.clear()
-                bell.wait(min(desk.serve() for desk in desks))
+                pause = min(desk.serve() for desk in desks)
+                # Whoever hears of a new job may have asked other databases.
+                refresh_connections(kept)
+                bell.wait(pause)
 
     def facts(self) -> Mapping[str, Any]:
         """How many schedules are not paused, and how many jobs were enqueued here."""
@@ -72,7 +77,13 @@ class Scheduler(BackgroundService):
         for problem in declared.problems:
             logger.error("%s", problem, extra={"service": service})
         keepers = [
-            Keeper(service, store, declared.by_database.get(store.alias, ()), declared.impossible)
+            Keeper(
+                service,
+                store,
+                declared.by_database.get(store.alias, ()),
+                declared.impossible,
+                declared.elsewhere(store.alias),
+            )
             for store in found
         ]
         self._keepers = keepers

@@ -1,7 +1,8 @@
 """What people do with schedules from outside: run one now, pause one, let it go on.
 
 Each raises `UnknownSchedule` if there is none of this name. `database` is an alias, for a name that
-there is in several databases; by default it is the first in which there is one.
+there is in several databases; by default it is the first in which there is one that belongs there,
+as the database of its task is the same.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from uuid import UUID
 from hosting.compat import TaskResult
 from hosting.exceptions import UnknownSchedule
 from hosting.queues.scheduling.declared import stores
-from hosting.queues.scheduling.definition import call_of
+from hosting.queues.scheduling.definition import call_of, home_of
 from hosting.queues.stores.base import Store
 
 
@@ -46,9 +47,15 @@ def resume_schedule(name: str, database: str | None = None) -> bool:
 
 
 def _store_of(name: str, database: str | None) -> Store:
+    found = []
     for store in stores():
-        if database in (None, store.alias) and store.schedules.get(name) is not None:
-            return store
+        record = store.schedules.get(name) if database in (None, store.alias) else None
+        if record is not None:
+            if home_of(record.definition) == store.alias:
+                return store
+            found.append(store)
+    if found:
+        return found[0]
     raise UnknownSchedule(_unknown(name))
 
 

@@ -57,6 +57,30 @@ class TestCommand:
         ]
         assert unseen[2:] == ["every 1 min 30 s", "when a scheduler has started", "never", "no"]
 
+    def test_one_of_the_settings_that_cannot_be_is_there_with_the_reason(
+        self, settings: Any
+    ) -> None:
+        gone = {"TASK": f"{TASKS}.gone", "CRON": "0 3 * * *"}
+        odd = {"TASK": f"{TASKS}.add", "INTERVAL": 60, "ARGS": [object()]}
+        settings.HOSTING = {"SCHEDULE": {"gone": gone, "odd": odd}}
+
+        _, *lines = (re.split(r"  +", line) for line in listing().splitlines())
+
+        assert [line[:3] for line in lines] == [
+            ["gone", f"{TASKS}.gone", "at 03:00 every day (UTC)"],
+            ["odd", f"{TASKS}.add", "every 1 min"],
+        ]
+        assert lines[0][3].startswith(f"never: task is '{TASKS}.gone', allowed: the dotted path")
+        assert lines[1][3].startswith("never: Argument 1 of ")
+        [found, _] = json.loads(listing("--format", "json"))
+        assert f"never: {found['problem']}" == lines[0][3]
+        assert (found["next_run"], found["is_declared"]) == (None, True)
+
+    def test_one_that_cannot_be_and_has_a_row_is_there_once(self, settings: Any) -> None:
+        settings.HOSTING = {"SCHEDULE": {"a": {"TASK": f"{TASKS}.gone", "INTERVAL": 60}}}
+        make_schedule("a", is_declared=True)
+        assert len(listing().splitlines()) == 2
+
     def test_a_run_that_is_overdue_is_the_next_one(self) -> None:
         make_schedule(ago=3720)
         assert "2 min ago" in listing()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hosting.compat import InvalidTaskBackend, task_backends
 from hosting.conf import Problem, ScheduleEntry
@@ -19,29 +19,52 @@ from hosting.queues.stores.scheduled import Definition
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry that cannot be: nobody knows to which database it belongs."""
+
+    entry: ScheduleEntry
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DeclaredSchedules:
-    """The enabled schedules of the settings: by database, and what is wrong with the others."""
+    """The enabled schedules of the settings: by database, and those that cannot be."""
 
     by_database: Mapping[str, list[Definition]]
-    #: Names of those that cannot be: nobody knows to which database they belong.
-    impossible: tuple[str, ...]
-    problems: tuple[Problem, ...]
+    refused: tuple[Refused, ...]
+
+    @property
+    def impossible(self) -> tuple[str, ...]:
+        """The names of those that cannot be."""
+        return tuple(each.entry.name for each in self.refused)
+
+    def elsewhere(self, database: str) -> frozenset[str]:
+        """The names of those that belong to another database than this.
+
+        Their rows may be seen in this one too, as two aliases may lead to the same one by two ways.
+        """
+        others = (found for alias, found in self.by_database.items() if alias != database)
+        return frozenset(definition.name for found in others for definition in found)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong with them."""
+        return tuple(problem for each in self.refused for problem in each.problems)
 
 
 def declared_schedules(entries: Iterable[ScheduleEntry]) -> DeclaredSchedules:
     """What these entries declare; imports the modules of their tasks."""
     by_database: dict[str, list[Definition]] = defaultdict(list)
-    impossible, problems = [], []
+    refused = []
     for entry in entries:
         if not entry.enabled:
             continue
-        if found := list(entry_problems(entry)):
-            problems += found
-            impossible.append(entry.name)
+        if found := tuple(entry_problems(entry)):
+            refused.append(Refused(entry, found))
         else:
             alias = backend_of(resolve(entry.task)).settings.database
             by_database[alias].append(_definition(entry))
-    return DeclaredSchedules(by_database, tuple(impossible), tuple(problems))
+    return DeclaredSchedules(by_database, tuple(refused))
 
 
 def entry_problems(entry: ScheduleEntry) -> Iterator[Problem]:
@@ -72,14 +95,21 @@ def stores() -> list[Store]:
     return list(found.values())
 
 
-def _definition(entry: ScheduleEntry) -> Definition:
-    args, kwargs = encode_arguments(entry.task, entry.args, entry.kwargs)
+def times_of(entry: ScheduleEntry) -> Definition:
+    """What an entry says of its task and its times, as that much of it is always sound."""
     return Definition(
         name=entry.name,
         task_path=entry.task,
         cron=entry.cron or "",
         interval=entry.interval,
         time_zone=entry.time_zone or "",
+    )
+
+
+def _definition(entry: ScheduleEntry) -> Definition:
+    args, kwargs = encode_arguments(entry.task, entry.args, entry.kwargs)
+    return replace(
+        times_of(entry),
         args=args,
         kwargs=kwargs,
         queue_name=entry.queue or "",

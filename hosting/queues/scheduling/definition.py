@@ -89,6 +89,15 @@ def backend_of(task: Task[..., Any]) -> DatabaseBackend:
     return cast(DatabaseBackend, task_backends[task.backend])
 
 
+def home_of(definition: Definition) -> str | None:
+    """The database of its task's backend, which is where it belongs; None if nobody knows."""
+    task, _ = _task(definition.task_path)
+    try:
+        return backend_of(task).settings.database if task else None
+    except ConfigurationError:
+        return None
+
+
 def _of_times(definition: Definition) -> Iterator[Complaint]:
     cron, interval, zone = definition.cron, definition.interval, definition.time_zone
     if bool(cron) == (interval is not None):

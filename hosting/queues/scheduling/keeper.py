@@ -13,7 +13,7 @@ from django.db import IntegrityError
 
 from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.scheduling.definition import Impossible, ScheduledCall, call_of
-from hosting.queues.scheduling.slots import Due, Grid, grid_of, what_is_due
+from hosting.queues.scheduling.slots import Due, Grid, grid_of, is_set_back, what_is_due
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import BATCH
 from hosting.queues.stores.scheduled import Definition, ScheduleRecord, Synced
@@ -37,15 +37,26 @@ class Keeper:
     """Keeps the schedules of one database; for one thread."""
 
     def __init__(
-        self, service: str, store: Store, declared: Sequence[Definition], spared: Collection[str]
+        self,
+        service: str,
+        store: Store,
+        declared: Sequence[Definition],
+        spared: Collection[str] = (),
+        elsewhere: Collection[str] = (),
     ) -> None:
+        """Keep what is `declared`, and what was made at run time.
+
+        Rows that were declared and have `spared` names stay as they are; those with the names of
+        what belongs `elsewhere` are left to whoever keeps them.
+        """
         self.store = store
         self.count = 0  # of schedules that are not paused
         self.enqueued = 0  # how many jobs
         self._service = service
         self._schedules = store.schedules
         self._declared = declared
-        self._spared = spared
+        self._spared = {*spared, *elsewhere}
+        self._elsewhere = elsewhere
         self._is_synced = False
         self._calls: dict[Definition, ScheduledCall | None] = {}  # None: it cannot be
         self._failing: set[Definition] = set()
@@ -56,7 +67,7 @@ class Keeper:
         if not self._is_synced:
             self._report(self._schedules.sync(self._declared, self._spared))
             self._is_synced = True
-        records = self._schedules.look()
+        records = [each for each in self._schedules.look() if not self._is_left_alone(each)]
         looked = time.monotonic()
         self.count = len(records)
         self._forget_all_but({record.definition for record in records})
@@ -66,6 +77,9 @@ class Keeper:
         # and not in all processes at the same moment.
         return min(LOOK, left + 0.001 + random.uniform(0, SPREAD))
 
+    def _is_left_alone(self, record: ScheduleRecord) -> bool:
+        return record.is_declared and record.name in self._elsewhere
+
     # One schedule
 
     def _attend(self, record: ScheduleRecord) -> float:
@@ -73,6 +87,8 @@ class Keeper:
         call = self._call(record)
         if call is None:
             return LOOK
+        if _is_set_back(record):
+            return self._count_from_now(record)
         grid = grid_of(record.definition, record.since)
         if _due(grid, record) is None:
             return _seconds(record.now, grid.after(record.handled_until))
@@ -110,6 +126,27 @@ class Keeper:
         self._announce(name, jobs, due)
         self._prune()
         return _seconds(record.now, grid.after(due.handled_until))
+
+    def _count_from_now(self, record: ScheduleRecord) -> float:
+        """Go on now, as the clock was set back; else it would wait until it is as late again.
+
+        Slots that have had their job meanwhile have rows, and so get no second one.
+        """
+        name = record.name
+        with self.store.atomic():
+            fresh = self._schedules.claim(name)
+            if fresh is None or not _is_set_back(fresh):
+                return TAKEN
+            self._schedules.set_back(name)
+        logger.warning(
+            "Schedule %r: it was to count from %s, but by the clock of the database it is %s, so "
+            "the clock was set back; it counts from now",
+            name,
+            fresh.counts_from.isoformat(),
+            fresh.now.isoformat(),
+            extra={"service": self._service, "schedule": name},
+        )
+        return 0.0
 
     def _announce(self, name: str, jobs: dict[datetime, UUID], due: Due) -> None:
         self.enqueued += len(jobs)
@@ -188,6 +225,10 @@ class Keeper:
 
 def _due(grid: Grid, record: ScheduleRecord) -> Due | None:
     return what_is_due(grid, record.definition.missed, record.handled_until, record.now)
+
+
+def _is_set_back(record: ScheduleRecord) -> bool:
+    return is_set_back(record.counts_from, record.now)
 
 
 def _seconds(now: datetime, slot: datetime) -> float:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from hosting.conf import load_settings
 from hosting.queues.scheduling import words
-from hosting.queues.scheduling.declared import declared_schedules, stores
+from hosting.queues.scheduling.declared import (
+    DeclaredSchedules,
+    declared_schedules,
+    stores,
+    times_of,
+)
 from hosting.queues.scheduling.definition import complaints
 from hosting.queues.scheduling.slots import grid_of, what_is_due
-from hosting.queues.stores.scheduled import Definition, LastRun, ScheduleRecord
+from hosting.queues.stores.scheduled import LastRun, ScheduleRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +26,7 @@ class ListedSchedule:
     name: str
     task: str
     when: str  # in words
-    database: str
+    database: str  # "": nobody knows, as it cannot be
     is_paused: bool = False
     is_declared: bool = True
     now: datetime | None = None  # by the database's clock; None: no scheduler knows of it yet
@@ -46,16 +51,17 @@ class ListedSchedule:
 def list_schedules() -> list[ListedSchedule]:
     """The schedules of all databases, by name.
 
-    Those of the settings that no scheduler has seen yet are among them. Raises `ConfigurationError`
-    for wrong settings, and what the databases raise.
+    Those of the settings that no scheduler has seen yet are among them, and those that cannot be.
+    Raises `ConfigurationError` for wrong settings, and what the databases raise.
     """
+    declared = declared_schedules(load_settings().schedule.values())
     found = [
         listed(record, last, store.alias)
         for store in stores()
         for record, last in store.schedules.every()
+        if not (record.is_declared and record.name in declared.elsewhere(store.alias))
     ]
-    known = {(each.database, each.name) for each in found}
-    found += [each for each in _declared() if (each.database, each.name) not in known]
+    found += [*_unseen(declared, found), *_refused(declared, found)]
     return sorted(found, key=lambda each: (each.name, each.database))
 
 
@@ -87,12 +93,28 @@ def next_run(record: ScheduleRecord) -> datetime:
     return due.slots[0] if due.slots else grid.after(due.handled_until)
 
 
-def _declared() -> Iterator[ListedSchedule]:
-    by_database = declared_schedules(load_settings().schedule.values()).by_database
-    for database, definitions in by_database.items():
-        yield from (_unseen(definition, database) for definition in definitions)
+def _unseen(
+    declared: DeclaredSchedules, seen: Iterable[ListedSchedule]
+) -> Iterator[ListedSchedule]:
+    known = {(each.database, each.name) for each in seen}
+    for database, definitions in declared.by_database.items():
+        for each in definitions:
+            if (database, each.name) not in known:
+                task, when = each.task_path, words.when(each)
+                yield ListedSchedule(name=each.name, task=task, when=when, database=database)
 
 
-def _unseen(definition: Definition, database: str) -> ListedSchedule:
-    task, when = definition.task_path, words.when(definition)
-    return ListedSchedule(name=definition.name, task=task, when=when, database=database)
+def _refused(
+    declared: DeclaredSchedules, seen: Iterable[ListedSchedule]
+) -> Iterator[ListedSchedule]:
+    """Those of which there is no row either, which would go on as it is, in whichever database."""
+    known = {each.name for each in seen}
+    for entry, problems in ((each.entry, each.problems) for each in declared.refused):
+        if entry.name not in known:
+            yield ListedSchedule(
+                name=entry.name,
+                task=entry.task,
+                when=words.when(times_of(entry)),
+                database="",
+                problem="; ".join(problem.matter for problem in problems),
+            )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
+from django.conf import settings
 from django.utils import timezone
 
 from hosting.cron import Cron
@@ -15,6 +16,10 @@ from hosting.schedules import ALL, ONCE, parse_time_zone
 
 #: A slot is missed when it is later than this.
 LATE = timedelta(seconds=60)
+
+#: By how much the clock may be behind the moment from which a schedule counts, as after a failover
+#: to another machine: that much is waited for. Without USE_TZ an hour comes twice in autumn.
+BEHIND, TWICE = timedelta(seconds=60), timedelta(hours=1)
 
 #: How many slots one transaction deals with at most.
 AT_ONCE = 100
@@ -86,6 +91,11 @@ class Due:
     handled_until: datetime  # up to here everything is dealt with
     skipped_from: datetime | None = None  # the first of the slots that are left out
     skipped_to: datetime | None = None  # the moment before which they are
+
+
+def is_set_back(counts_from: datetime, now: datetime) -> bool:
+    """Whether the clock is that far behind the moment from which a schedule counts."""
+    return counts_from - now > (BEHIND if settings.USE_TZ else BEHIND + TWICE)
 
 
 def what_is_due(

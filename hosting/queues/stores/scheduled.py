@@ -50,6 +50,11 @@ class ScheduleRecord:
     def name(self) -> str:
         return self.definition.name
 
+    @property
+    def counts_from(self) -> datetime:
+        """No slot of before is looked at: later than `now` only if the clock was set back."""
+        return max(self.since, self.handled_until)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRun:
@@ -103,6 +108,10 @@ class Schedules(ABC):
     @abstractmethod
     def advance(self, name: str, handled_until: datetime) -> None:
         """Within a transaction: note that all slots up to this one are dealt with."""
+
+    @abstractmethod
+    def set_back(self, name: str) -> None:
+        """Within a transaction: have what is to count from a later moment count from now."""
 
     @abstractmethod
     def sync(self, declared: Sequence[Definition], spared: Collection[str]) -> Synced:

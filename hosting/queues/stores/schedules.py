@@ -64,6 +64,11 @@ class TableSchedules(Schedules):
         row = self._tables.schedule_rows.filter(name=name)
         row.update(handled_until=stored(handled_until))
 
+    def set_back(self, name: str) -> None:
+        row, now = self._tables.schedule_rows.filter(name=name), DatabaseNow()
+        row.filter(since__gt=now).update(since=now)
+        row.filter(handled_until__gt=now).update(handled_until=now)
+
     def pause(self, name: str) -> bool:
         row = self._tables.schedule_rows.filter(name=name, is_paused=False)
         return bool(row.update(is_paused=True))

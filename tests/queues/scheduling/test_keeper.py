@@ -6,10 +6,12 @@ import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -17,6 +19,7 @@ from hosting.models import Job, Schedule, ScheduleSlot
 from hosting.queues.schedules import pause_schedule, resume_schedule
 from hosting.queues.scheduling.desk import Desk
 from hosting.queues.scheduling.keeper import LOOK, RETENTION, Keeper
+from hosting.queues.scheduling.listing import list_schedules
 from hosting.queues.stores import store_for
 from tests.queues.scheduling.conftest import TASKS, jobs, make_schedule, move, slots, work_off
 
@@ -128,6 +131,64 @@ class TestOneKeeper:
 
 
 @pytest.mark.django_db
+class TestClockThatIsSetBack:
+    """As when the database was for a moment on a machine whose clock was ahead."""
+
+    YEAR = 365 * 86_400.0
+
+    @pytest.mark.parametrize("times", [{"interval": 3600.0}, {"cron": "0 * * * *"}])
+    @pytest.mark.parametrize("is_new", [True, False])
+    def test_a_schedule_goes_on_from_now_and_that_is_said_once(
+        self, keeper: Make, caplog: pytest.LogCaptureFixture, times: dict[str, Any], is_new: bool
+    ) -> None:
+        row = make_schedule(ago=-self.YEAR, **times)
+        if not is_new:
+            Schedule.objects.update(since=row.since - timedelta(seconds=self.YEAR + 100))
+        one = keeper()
+        assert one.round() < 0.1
+        for each in (one, one, keeper()):
+            each.round()
+        moved = Schedule.objects.get()
+        assert abs(moved.handled_until - timezone.now()) < timedelta(minutes=1)
+        assert moved.handled_until - moved.since < timedelta(seconds=101)
+        warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+        assert len(warnings) == 1
+        assert warnings[0].startswith("Schedule 'regular': it was to count from ")
+        move("regular", 3700)
+        one.round()
+        assert len(jobs()) >= 1
+
+    def test_no_slot_gets_a_second_job(self, keeper: Make) -> None:
+        make_schedule(ago=200.9, interval=1.0, missed="all")
+        one = keeper()
+        work_off(one)
+        before, back = jobs(), 90.5
+        assert len(before) >= 200
+        self.shift(back)
+        work_off(one)
+        assert jobs() == before
+        self.shift(-back)
+        work_off(one)
+        assert jobs()[: len(before)] == before
+        assert len(jobs()) == len(slots()) <= len(before) + 5
+        assert slots() == [float(each) for each in range(1, len(slots()) + 1)]
+
+    def shift(self, seconds: float) -> None:
+        """Set the clock back by so many seconds, which are no whole ones."""
+        move("regular", -seconds)
+        ScheduleSlot.objects.update(slot=F("slot") + timedelta(seconds=seconds))
+
+    @pytest.mark.parametrize(("use_tz", "ahead"), [(True, 50), (False, 3650)])
+    def test_a_little_is_waited_for_and_the_hour_that_comes_twice(
+        self, keeper: Make, settings: Any, use_tz: bool, ahead: float
+    ) -> None:
+        settings.USE_TZ = use_tz
+        row = make_schedule(ago=-ahead)
+        keeper().round()
+        assert Schedule.objects.get().handled_until == row.handled_until
+
+
+@pytest.mark.django_db
 class TestPausing:
     def test_a_paused_schedule_enqueues_nothing_and_makes_up_for_nothing(
         self, keeper: Make
@@ -186,6 +247,36 @@ class TestBadRows:
         assert len(errors) == 1
         assert errors[0].startswith("Schedule 'bad': ")
         assert words in errors[0]
+
+    @pytest.mark.parametrize("error", ["SystemExit", "GeneratorExit"])
+    def test_one_whose_module_wants_out_is_as_any_that_cannot_be_imported(
+        self,
+        keeper: Make,
+        caplog: pytest.LogCaptureFixture,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        error: str,
+    ) -> None:
+        """As a script without a `__main__` guard does; the scheduler is not its process."""
+        (tmp_path / "a_script.py").write_text(f"raise {error}('bye')")
+        monkeypatch.syspath_prepend(tmp_path)
+        make_schedule(ago=3602, task_path="a_script.main")
+        make_schedule("the other", ago=3602)
+        keeper().round()
+        assert slots("the other") == [3600]
+        assert f"it cannot be imported ({error}: bye)" in caplog.text
+        listed = {each.name: each.problem for each in list_schedules()}
+        assert listed["the other"] is None
+        assert f"({error}: bye)" in str(listed["regular"])
+
+    def test_whoever_is_at_the_keyboard_is_heard_during_an_import(
+        self, keeper: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "a_long_import.py").write_text("raise KeyboardInterrupt")
+        monkeypatch.syspath_prepend(tmp_path)
+        make_schedule(task_path="a_long_import.task")
+        with pytest.raises(KeyboardInterrupt):
+            keeper().round()
 
     def test_one_that_is_mended_goes_on(self, keeper: Make) -> None:
         make_schedule(ago=3602, args="[1, 2, 3]")
