@@ -1,4 +1,6 @@
-"""Schedules in Django's admin, where a project has it: add, change, pause, run now.
+"""What is in Django's admin, where a project has it: the dashboard, and schedules.
+
+Schedules are added, changed, paused and run here; the other pages are in `hosting.dashboard`.
 
 Those of the settings can be paused here and nothing else, as the next start of a scheduler would
 undo it.
@@ -18,8 +20,9 @@ from django.http import HttpRequest
 
 from hosting.conf import load_settings
 from hosting.conf.entries import name as judge_name
+from hosting.dashboard.jobs import JobPage
 from hosting.exceptions import ConfigurationError
-from hosting.models import Schedule
+from hosting.models import Job, Schedule
 from hosting.queues.schedules import pause_schedule, resume_schedule, run_schedule
 from hosting.queues.scheduling.definition import complaints
 from hosting.queues.scheduling.listing import ListedSchedule, listed
@@ -27,6 +30,8 @@ from hosting.queues.stores import store_for
 from hosting.queues.stores.clock import DatabaseNow
 from hosting.queues.stores.scheduled import Definition
 from hosting.queues.stores.schedules import last_run, record_of, with_last_run
+
+admin.site.register(Job, JobPage)
 
 DEFINITION = tuple(field.name for field in fields(Definition))
 MOMENTS = ("when", "next_run", "last_run")

@@ -152,6 +152,7 @@ class DatabaseBackend(BaseTaskBackend):
         job_id = _parse_id(result.id)
         changed: set[UUID] = getattr(self.store.control, action)([job_id]) if job_id else set()
         self._wake()
+        self.store.tell()
         return bool(changed)
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
