@@ -8,6 +8,7 @@ undo it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -16,13 +17,18 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import router
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
 from hosting.conf import load_settings
 from hosting.conf.entries import name as judge_name
 from hosting.dashboard.jobs import JobPage
+from hosting.dashboard.page import links
+from hosting.dashboard.processes import ProcessPage
+from hosting.dashboard.queues import QueuePage
 from hosting.exceptions import ConfigurationError
-from hosting.models import Job, Schedule
+from hosting.models import HostProcess, Job, PausedQueue, Schedule
 from hosting.queues.schedules import pause_schedule, resume_schedule, run_schedule
 from hosting.queues.scheduling.definition import complaints
 from hosting.queues.scheduling.listing import ListedSchedule, listed
@@ -31,7 +37,9 @@ from hosting.queues.stores.clock import DatabaseNow
 from hosting.queues.stores.scheduled import Definition
 from hosting.queues.stores.schedules import last_run, record_of, with_last_run
 
+admin.site.register(HostProcess, ProcessPage)
 admin.site.register(Job, JobPage)
+admin.site.register(PausedQueue, QueuePage)
 
 DEFINITION = tuple(field.name for field in fields(Definition))
 MOMENTS = ("when", "next_run", "last_run")
@@ -89,6 +97,12 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
     ordering = ("name",)
     actions = ("pause", "resume", "run_now")
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        pages = links(request, self.admin_site, Schedule)
+        return super().changelist_view(request, {"pages": pages, **(extra_context or {})})
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         return with_last_run(super().get_queryset(request))
 
@@ -104,7 +118,13 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
 
     @admin.display(description="last run")
     def last_run(self, row: Schedule) -> str:
-        return _listed(row).last_in_words()
+        found = _listed(row)
+        if not (found.last_job and self.admin_site.is_registered(Job)):
+            return found.last_in_words()
+        url = reverse(
+            "admin:hosting_job_change", args=[found.last_job], current_app=self.admin_site.name
+        )
+        return format_html('<a href="{}">{}</a>', url, found.last_in_words())
 
     # What may be changed
 
@@ -142,12 +162,12 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
 
     @admin.action(description="Pause selected schedules", permissions=["change"])
     def pause(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        count = sum(pause_schedule(row.name, rows.db) for row in rows)
+        count = self._steer(request, rows, pause_schedule, "Paused")
         self.message_user(request, f"Paused: {count}.", messages.SUCCESS)
 
     @admin.action(description="Resume selected schedules", permissions=["change"])
     def resume(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        count = sum(resume_schedule(row.name, rows.db) for row in rows)
+        count = self._steer(request, rows, resume_schedule, "Resumed")
         self.message_user(request, f"Resumed: {count}.", messages.SUCCESS)
 
     @admin.action(description="Run selected schedules now", permissions=["change"])
@@ -158,7 +178,21 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
             except (ValueError, TypeError) as error:
                 self.message_user(request, f"{row.name} cannot run: {error}.", messages.ERROR)
             else:
+                self.log_change(request, row, f"Run in the list, as job {result.id}.")
                 self.message_user(request, f"{row.name}: job {result.id}.", messages.SUCCESS)
+
+    def _steer(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Schedule],
+        steer: Callable[[str, str], bool],
+        past: str,
+    ) -> int:
+        """Pause or resume them; how many that has changed, of which the log tells."""
+        changed = [row for row in rows if steer(row.name, rows.db)]
+        for row in changed:
+            self.log_change(request, row, f"{past} in the list.")
+        return len(changed)
 
 
 def _listed(row: Schedule) -> ListedSchedule:

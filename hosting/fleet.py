@@ -26,6 +26,7 @@ from hosting.cancellation import CancellationToken
 from hosting.ids import process_name
 from hosting.queues.stores import store_for
 from hosting.queues.stores.clock import DatabaseNow, ago
+from hosting.remote import GLANCE, Remote, prune
 from hosting.scope import Scope
 from hosting.services import BackgroundService, ServiceState, ServiceStatus
 from hosting.signals import service_state_changed
@@ -73,9 +74,16 @@ def services() -> list[FleetService]:
 class FleetReporter(BackgroundService):
     """Keeps the row of this process; a database that is away or has no table yet stops nobody."""
 
-    def __init__(self, kind: str, statuses: Callable[[], list[ServiceStatus]]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        statuses: Callable[[], list[ServiceStatus]],
+        remote: Remote | None = None,
+    ) -> None:
         self._kind = kind
         self._statuses = statuses
+        self._remote = remote
+        self._is_watched = False
         self._id = process_name()
         self._trouble = False
         self._look_at = 0.0
@@ -94,8 +102,18 @@ class FleetReporter(BackgroundService):
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + LOOK * (1 + random.random())
                 self._guarded(self._remove_dead)
-            self._wake_up.wait(BEAT)
+            self._wait()
         self._guarded(self._delete)
+
+    def _wait(self) -> None:
+        """Wait for the next beat; while somebody looks at the fleet, for what they ask, too."""
+        until = time.monotonic() + BEAT
+        while not self._wake_up.is_cancelled and (left := until - time.monotonic()) > 0:
+            self._guarded(self._heed)
+            self._wake_up.wait(min(left, GLANCE) if self._is_watched else left)
+
+    def _heed(self) -> None:
+        self._is_watched = self._remote is not None and self._remote.heed(self._id)
 
     def _state_changed(self, **_: Any) -> None:
         self._wake_up.cancel()
@@ -141,6 +159,7 @@ class FleetReporter(BackgroundService):
         for row in dead:
             if dead.filter(pk=row.pk).delete()[0]:
                 logger.warning("%s has died, or is cut off: it was last seen %s", row, row.seen_at)
+        prune()
 
     def _delete(self) -> None:
         # While a worker of this process has jobs in hand, its row keeps them its own.

@@ -153,6 +153,7 @@ class PausedQueue(models.Model):
 
     class Meta:
         verbose_name = "queue"
+        default_permissions = ()  # who may change jobs may pause queues
         constraints = [
             models.UniqueConstraint(fields=["backend", "name"], name="hosting_queue_paused_once"),
         ]
@@ -284,6 +285,7 @@ class ServiceAction(models.TextChoices):
     STOP = "stop", "Stop"
     START = "start", "Start"
     RESTART = "restart", "Restart"
+    WATCH = "watch", "Watch"  # somebody looks: the row of no process
 
 
 class ServiceCommand(models.Model):
@@ -297,6 +299,9 @@ class ServiceCommand(models.Model):
     taken_at = models.DateTimeField(null=True, blank=True)  # when the process has seen it
     done_at = models.DateTimeField(null=True, blank=True)
     outcome = models.TextField(default="", blank=True)  # "": it went well
+
+    class Meta:
+        default_permissions = ()
 
     def __str__(self) -> str:
         return f"{self.action} {self.service} in {self.process}"

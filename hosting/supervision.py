@@ -61,6 +61,9 @@ class SupervisedService:
         self.state = ServiceState.CREATED
         self.stopping = CancellationToken()
         self.lifetime = HostLifetime()
+        #: Makes the next life of this service, for when it was stopped by hand; None: it has none.
+        self.again: Callable[[], SupervisedService] | None = None
+        self.is_halted = False  # whether it was stopped by hand
         self._since: datetime = timezone.now()
         self._moving = threading.Lock()
         self._ready = False
@@ -181,6 +184,12 @@ class SupervisedService:
             return {"error": repr(error)}
 
     # Execution
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether its `execute` goes on, though it was told to end."""
+        execution = self.execution
+        return execution is not None and not execution.finished.is_cancelled
 
     @property
     def execution(self) -> ServiceThread | None:

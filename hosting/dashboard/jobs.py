@@ -80,7 +80,7 @@ class JobPage(Page):
             "act": self.address("act"),
             "here": request.get_full_path(),
             "list": self.address("changelist"),
-            "log": logged(Job, [job_id]),
+            "log": logged(Job, job_id),
         }
         return self.render(request, "job.html", row.task_path, context)
 

@@ -7,7 +7,7 @@ same without the frame of the admin.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -74,6 +74,10 @@ class Page(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no parameter at
         view = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
         return reverse(view, args=args, current_app=self.admin_site.name)
 
+    def jobs_address(self) -> str:
+        """The path of the list of jobs."""
+        return reverse("admin:hosting_job_changelist", current_app=self.admin_site.name)
+
     def back(self, request: HttpRequest) -> HttpResponse:
         """Lead to where the form was, if that is on this site."""
         target = request.POST.get("back", "")
@@ -111,9 +115,16 @@ def links(
     ]
 
 
-def logged(model: type[models.Model], keys: Collection[Any]) -> list[LogEntry]:
-    """What people have done with these objects, the latest first."""
-    entries = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(model), object_id__in=[*map(str, keys)]
-    )
-    return list(entries.select_related("user").order_by("-action_time")[:LOGGED])
+def logged(model: type[models.Model], key: object) -> list[LogEntry]:
+    """What people have done with this object, the latest first."""
+    return list(_entries(model).filter(object_id=str(key))[:LOGGED])
+
+
+def logged_last(model: type[models.Model]) -> list[LogEntry]:
+    """What people have done last with any object of this kind, the latest first."""
+    return list(_entries(model)[:LOGGED])
+
+
+def _entries(model: type[models.Model]) -> models.QuerySet[LogEntry]:
+    kind = ContentType.objects.get_for_model(model)
+    return LogEntry.objects.filter(content_type=kind).select_related("user").order_by("-pk")

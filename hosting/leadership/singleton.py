@@ -195,11 +195,5 @@ class _Term(SupervisedService):
         self.failed = CancellationToken()
         self._singleton = singleton
 
-    @property
-    def is_left_behind(self) -> bool:
-        """Whether its `execute` goes on, though it was told to end."""
-        execution = self.execution
-        return execution is not None and not execution.finished.is_cancelled
-
     def announce(self, old: ServiceState, new: ServiceState, error: BaseException | None) -> None:
         self._singleton.follow(old, new, error)

@@ -26,6 +26,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "queue",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
@@ -42,7 +43,12 @@ class Migration(migrations.Migration):
                 (
                     "action",
                     models.CharField(
-                        choices=[("stop", "Stop"), ("start", "Start"), ("restart", "Restart")],
+                        choices=[
+                            ("stop", "Stop"),
+                            ("start", "Start"),
+                            ("restart", "Restart"),
+                            ("watch", "Watch"),
+                        ],
                         max_length=8,
                     ),
                 ),
@@ -55,6 +61,9 @@ class Migration(migrations.Migration):
                 ("done_at", models.DateTimeField(blank=True, null=True)),
                 ("outcome", models.TextField(blank=True, default="")),
             ],
+            options={
+                "default_permissions": (),
+            },
         ),
         migrations.AddIndex(
             model_name="jobresult",

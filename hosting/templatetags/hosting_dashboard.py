@@ -52,3 +52,9 @@ def span(seconds: float | None) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+@register.filter
+def clock(value: datetime) -> str:
+    """The time of the day."""
+    return f"{timezone.localtime(value):%H:%M}"

@@ -128,7 +128,7 @@
 
   // Ticks
 
-  const ticks = () => [...document.querySelectorAll("[data-hold] input[name=job]")];
+  const ticks = () => [...document.querySelectorAll("[data-hold] input:is([name=job], [name=_selected_action])")];
   const isHeld = () => ticks().some((tick) => tick.checked);
 
   function countTicked() {
