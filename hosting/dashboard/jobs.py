@@ -49,7 +49,7 @@ class JobPage(Page):
             "found": found,
             "older": wanted.address(before=found.next) if found.next else "",
             "newest": wanted.address() if wanted.before else "",
-            "window": WINDOW,
+            "window": f"{WINDOW:,}",
             "states": [
                 (name, counts[state], wanted.address(state=state), state == wanted.state, state)
                 for state, name in STATES.items()
@@ -126,6 +126,11 @@ class _Line:
         self.finished_at = getattr(row, "finished_at", None)
         self.due_at = getattr(row, "due_at", None)
         self.is_asked_to_end = getattr(row, "cancel_requested", False)
+
+    @property
+    def short_id(self) -> str:
+        """Its end, which differs also between jobs that were made at the same moment."""
+        return str(self.row.id)[-8:]
 
     @property
     def module(self) -> str:

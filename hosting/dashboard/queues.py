@@ -57,7 +57,7 @@ class QueuePage(Page):
             "jobs": self.jobs_address(),
             "here": request.get_full_path(),
             "most": MOST,
-            "budget": BUDGET,
+            "budget": f"{BUDGET:,}",
             "log": logged_last(PausedQueue),
         }
         return self.render(request, "queues.html", "Queues", context)

@@ -7,7 +7,7 @@
   const SLOWEST = 30000;
   const PATIENCE = 15000;
 
-  const status = document.getElementById("hosting-live");
+  const status = document.getElementById("dashboard-live");
   let timer = null;
   let failures = 0;
   let underWay = false;
@@ -56,7 +56,8 @@
 
   function show(fresh) {
     for (const part of fresh.querySelectorAll("[data-live]")) {
-      const shown = document.getElementById(part.id);
+      // The admin has ids of its own, as those of its list of models.
+      const shown = document.querySelector(`[data-live]#${CSS.escape(part.id)}`);
       if (!shown) continue;
       if (isHeld() && shown.closest("[data-hold]")) updateRows(shown, part);
       else morph(shown, part);
