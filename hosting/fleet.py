@@ -26,7 +26,7 @@ from hosting.cancellation import CancellationToken
 from hosting.ids import process_name
 from hosting.queues.stores import store_for
 from hosting.queues.stores.clock import DatabaseNow, ago
-from hosting.remote import GLANCE, Remote, prune
+from hosting.remote import GLANCE, Remote
 from hosting.scope import Scope
 from hosting.services import BackgroundService, ServiceState, ServiceStatus
 from hosting.signals import service_state_changed
@@ -83,7 +83,7 @@ class FleetReporter(BackgroundService):
         self._kind = kind
         self._statuses = statuses
         self._remote = remote
-        self._is_watched = False
+        self._heeds = False
         self._id = process_name()
         self._trouble = False
         self._look_at = 0.0
@@ -106,14 +106,16 @@ class FleetReporter(BackgroundService):
         self._guarded(self._delete)
 
     def _wait(self) -> None:
-        """Wait for the next beat; while somebody looks at the fleet, for what they ask, too."""
+        """Wait for the next beat; while there is a reason to, look what is asked meanwhile."""
         until = time.monotonic() + BEAT
         while not self._wake_up.is_cancelled and (left := until - time.monotonic()) > 0:
-            self._guarded(self._heed)
-            self._wake_up.wait(min(left, GLANCE) if self._is_watched else left)
+            if self._heeds:
+                self._guarded(self._heed)
+            self._wake_up.wait(min(left, GLANCE) if self._heeds else left)
 
     def _heed(self) -> None:
-        self._is_watched = self._remote is not None and self._remote.heed(self._id)
+        if self._remote is not None:
+            self._remote.heed(self._id)
 
     def _state_changed(self, **_: Any) -> None:
         self._wake_up.cancel()
@@ -138,9 +140,14 @@ class FleetReporter(BackgroundService):
             "is_standing_by": any(each.state is ServiceState.STANDBY for each in statuses),
             "seen_at": Now(),
         }
-        if _rows().filter(pk=self._id).update(**told):
+        # The statement of every beat tells whether there is a reason to look what is asked, too.
+        row = _rows().filter(pk=self._id)
+        is_left_alone = models.Q(heeds_until=None) | models.Q(heeds_until__lt=DatabaseNow())
+        self._heeds = not row.filter(is_left_alone).update(**told)
+        if not self._heeds or row.update(**told):
             return
-        row = _rows().model(
+        self._heeds = False
+        new = _rows().model(
             pk=self._id,
             host_name=socket.gethostname()[:255],
             pid=os.getpid(),
@@ -149,8 +156,8 @@ class FleetReporter(BackgroundService):
             **told,
         )
         # A worker of this process may write the row at the same moment, to keep its claims.
-        _rows().bulk_create([row], ignore_conflicts=True)
-        _rows().filter(pk=self._id).update(**told)
+        _rows().bulk_create([new], ignore_conflicts=True)
+        row.update(**told)
 
     def _remove_dead(self) -> None:
         """Delete the rows of the dead; whoever deletes one, tells of it."""
@@ -159,7 +166,6 @@ class FleetReporter(BackgroundService):
         for row in dead:
             if dead.filter(pk=row.pk).delete()[0]:
                 logger.warning("%s has died, or is cut off: it was last seen %s", row, row.seen_at)
-        prune()
 
     def _delete(self) -> None:
         # While a worker of this process has jobs in hand, its row keeps them its own.

@@ -255,6 +255,8 @@ class HostProcess(models.Model):
     is_listening = models.BooleanField(default=False)
     # Whether a service of it waits for a lease; processes of an earlier version do not write it.
     is_standing_by = models.BooleanField(default=False, db_default=False)
+    # Until then it looks every second what it is asked to do; see `hosting.remote`.
+    heeds_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "host processes"
@@ -285,7 +287,6 @@ class ServiceAction(models.TextChoices):
     STOP = "stop", "Stop"
     START = "start", "Start"
     RESTART = "restart", "Restart"
-    WATCH = "watch", "Watch"  # somebody looks: the row of no process
 
 
 class ServiceCommand(models.Model):

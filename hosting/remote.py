@@ -1,9 +1,10 @@
 """What people ask of the services of another process: stop, start, restart.
 
-Whoever asks writes a row for that process. It looks for such rows with each beat of its own row in
-the fleet (see `hosting.fleet`), and every second while somebody looks at the fleet, which a row of
-no process says. It does what is asked on a thread of its own, one thing after the other, as a stop
-may take its time, and writes down what came of it.
+Whoever asks writes a row for that process, and the time until which it is to heed such rows. The
+process learns of that time from the statement by which it renews its own row (see `hosting.fleet`),
+and then looks every second. So where nobody asks, no statement is made; and as whoever looks at the
+fleet asks for attention, what they ask is done within about a second. It is done on a thread of its
+own, one thing after the other, as a stop may take its time.
 """
 
 from __future__ import annotations
@@ -22,19 +23,17 @@ from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks while somebody looks at the fleet.
+#: Seconds between two looks at what is asked, while there is a reason to.
 GLANCE = 1.0
 
-#: For how long somebody looks at the fleet who has said so.
-WATCHED = timedelta(seconds=30)
+#: For how long processes look once somebody has asked for attention.
+ATTENTION = timedelta(seconds=30)
 
 #: How many commands a process takes at once.
 BATCH = 20
 
 #: For how long commands are kept.
 KEPT = timedelta(days=1)
-
-WATCH = "watch"
 
 
 class Steered(Protocol):
@@ -53,17 +52,13 @@ class Remote:
     def __init__(self, host: Callable[[], Steered]) -> None:
         self._host = host
 
-    def heed(self, process: str) -> bool:
-        """Take what is asked of this process, and begin with it; whether somebody looks."""
-        asked = models.Q(process=process, taken_at=None)
-        looks = models.Q(process="", requested_at__gt=ago(WATCHED))
-        rows = list(_commands().filter(asked | looks).order_by("id")[:BATCH])
-        commands = [row for row in rows if row.process]
-        if commands:
+    def heed(self, process: str) -> None:
+        """Take what is asked of this process, and begin with it."""
+        asked = _commands().filter(process=process, taken_at=None)
+        if commands := list(asked.order_by("id")[:BATCH]):
             taken = [row.pk for row in commands]
             _commands().filter(pk__in=taken).update(taken_at=DatabaseNow())
             ServiceThread("hosting:remote", lambda: self._do(commands))
-        return len(commands) < len(rows)
 
     def _do(self, commands: Sequence[Any]) -> None:
         for command in commands:
@@ -75,6 +70,7 @@ class Remote:
                 extra={"service": command.service},
             )
             _note(command.pk, self._outcome(command.action, command.service))
+        _guarded(prune)
 
     def _outcome(self, action: str, service: str) -> str:
         """Do it; what went wrong, or nothing."""
@@ -93,16 +89,16 @@ class Remote:
 
 def ask(process: str, service: str, action: str, user: str) -> Any:
     """Ask this of a service of that process; the row, which tells what comes of it."""
-    return _commands().create(process=process, service=service, action=action, requested_by=user)
+    made = _commands().create(process=process, service=service, action=action, requested_by=user)
+    _processes().filter(pk=process).update(heeds_until=ago(-ATTENTION))
+    return made
 
 
-def watch() -> None:
-    """Say that somebody looks at the fleet."""
-    rows = _commands().filter(process="")
-    if rows.filter(requested_at__gt=ago(WATCHED / 3)).exists():
-        return
-    if not rows.update(requested_at=DatabaseNow()):
-        _commands().create(process="", action=WATCH)
+def attend() -> None:
+    """Have all processes look for a while what they are asked, as somebody is about to ask."""
+    soon = models.Q(heeds_until=None) | models.Q(heeds_until__lt=ago(-ATTENTION / 2))
+    if (rows := _processes().filter(soon)).exists():
+        rows.update(heeds_until=ago(-ATTENTION))
 
 
 def prune() -> None:
@@ -111,13 +107,24 @@ def prune() -> None:
 
 
 def _note(key: int, outcome: str) -> None:
+    row = _commands().filter(pk=key)
+    _guarded(lambda: row.update(done_at=DatabaseNow(), outcome=outcome))
+
+
+def _guarded(action: Callable[[], object]) -> None:
     try:
         with Scope():
-            _commands().filter(pk=key).update(done_at=DatabaseNow(), outcome=outcome)
+            action()
     except Error as error:
         logger.warning("What came of a command could not be written down: %s", error)
 
 
+# The models are looked up late: this module is imported while apps still load.
+
+
 def _commands() -> models.Manager[Any]:
-    # The model is looked up late: this module is imported while apps still load.
     return apps.get_model("hosting", "ServiceCommand")._default_manager
+
+
+def _processes() -> models.Manager[Any]:
+    return apps.get_model("hosting", "HostProcess")._default_manager

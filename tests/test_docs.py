@@ -51,6 +51,7 @@ def test_every_page_is_there() -> None:
         "README",
         "CHANGELOG",
         "architecture",
+        "dashboard",
         "leases",
         "lifecycle",
         "performance",

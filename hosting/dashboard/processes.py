@@ -24,8 +24,6 @@ MOST = 200
 #: For how long the page tells what has become of a command.
 TOLD = timedelta(minutes=5)
 
-ACTIONS = {ServiceAction.STOP, ServiceAction.START, ServiceAction.RESTART}
-
 #: What can be done with a service in one of these states; with the others, all but a start.
 _STARTS = {"stopped": ["start"], "failed": ["start"], "completed": ["start"]}
 
@@ -68,7 +66,7 @@ class ProcessPage(Page):
         self.require(self.has_view_or_change_permission(request))
         may_change = self.has_change_permission(request)
         if may_change:
-            remote.watch()  # so that what is asked is done soon
+            remote.attend()  # so that what is asked is done soon
         rows = HostProcess._default_manager.annotate(now=DatabaseNow())
         processes = list(rows.order_by("-started_at", "id")[:MOST])
         commands = _commands([row.pk for row in processes])
@@ -86,7 +84,7 @@ class ProcessPage(Page):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         action, name = request.POST.get("action", ""), request.POST.get("service", "")
-        self.require(self.has_change_permission(request) and action in ACTIONS)
+        self.require(self.has_change_permission(request) and action in ServiceAction.values)
         key = request.POST.get("process", "").replace("\0", "")
         process = HostProcess._default_manager.filter(pk=key).first()
         if process is None or name not in _steerable(process):

@@ -8,6 +8,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="hostprocess",
+            name="heeds_until",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
         migrations.CreateModel(
             name="PausedQueue",
             fields=[
@@ -47,7 +52,6 @@ class Migration(migrations.Migration):
                             ("stop", "Stop"),
                             ("start", "Start"),
                             ("restart", "Restart"),
-                            ("watch", "Watch"),
                         ],
                         max_length=8,
                     ),

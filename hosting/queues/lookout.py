@@ -76,7 +76,7 @@ class Lookout:
 
     def refresh(self) -> None:
         """Notice that a queue was paused, or is to be served again."""
-        if self.served.refresh():
+        if self.served.refresh(claims=self.has_more):
             self.find_more()
 
     def find_more(self) -> None:

@@ -1,8 +1,9 @@
 """Which queues a worker claims from now: those that it is for, without those that are paused.
 
-What is paused is read once a second at most, apart from the statements that claim, which know
-nothing of it. While nothing is paused they are the same as if nothing could be. While something is,
-a worker of all queues asks which there are, as it can only say what it wants.
+What is paused is read before a worker claims, once a second at most, and apart from the statements
+that claim, which know nothing of it: while nothing is paused, they are the same as if nothing could
+be, and a worker that rests reads nothing. While something is paused, a worker of all queues asks
+which there are, as it can only say what it wants.
 """
 
 from __future__ import annotations
@@ -35,9 +36,13 @@ class Served:
         self._paused: frozenset[str] = frozenset()
         self._next = clock()
 
-    def refresh(self) -> bool:
-        """Read what is paused, unless that was just done; True if it is not what it was."""
-        if (now := self._clock()) < self._next:
+    def refresh(self, *, claims: bool = True) -> bool:
+        """Read what is paused, unless that was just done; True if it is not what it was.
+
+        A worker that is about to claim nothing need not know, unless it leaves out a queue.
+        """
+        now = self._clock()
+        if now < self._next or not (claims or self._paused):
             return False
         self._next = now + FRESH
         before, self._paused = self._paused, self._store.control.paused_queues(self._backend)

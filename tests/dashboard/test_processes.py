@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -99,7 +101,7 @@ class TestAsking:
         row = process(mailer={})
         [words] = told(ask(client, "restart"))
         assert words == "Restart of mailer is asked for: worker 1 on host does it in a moment."
-        command = ServiceCommand.objects.get(service="mailer")
+        command = ServiceCommand.objects.get()
         assert (command.process, command.action, command.requested_by) == (
             row.pk,
             "restart",
@@ -119,11 +121,11 @@ class TestAsking:
         process(mailer={})
         [words] = told(ask(client, "stop", service, name))
         assert words == f"There is no service '{service}' in '{name}' any more."
-        assert not ServiceCommand.objects.exclude(process="").exists()
+        assert not ServiceCommand.objects.exists()
 
     def test_another_action_is_refused(self, client: Client) -> None:
         process(mailer={})
-        for action in ("", "watch", "kill"):
+        for action in ("", "halt", "kill"):
             assert ask(client, action).status_code == 403
 
     def test_who_may_look_may_ask_nothing(self, staff: Callable[..., Client]) -> None:
@@ -144,7 +146,7 @@ class TestAsking:
         client = staff("change_hostprocess", enforce_csrf_checks=True)
         assert ask(client, "stop").status_code == 403
         assert client.get(ACT).status_code == 405
-        assert not ServiceCommand.objects.filter(service="mailer").exists()
+        assert not ServiceCommand.objects.exists()
 
 
 class TestDoing:
@@ -174,18 +176,27 @@ class TestDoing:
         key = HostProcess.objects.get().pk
         for action, state in (("stop", "stopped"), ("start", "running"), ("restart", "running")):
             ask(client, action, name, key)
-            until(lambda: not ServiceCommand.objects.exclude(process="").filter(done_at=None))
+            until(lambda: not ServiceCommand.objects.filter(done_at=None))
             until(lambda state=state: status(host, name).state == state)
-        assert {row.outcome for row in ServiceCommand.objects.exclude(process="")} == {""}
+        assert {row.outcome for row in ServiceCommand.objects.all()} == {""}
         assert {each.state for each in host.services()} == {"running"}
+
+    def test_where_nobody_asks_a_beat_is_one_statement(self, client: Client) -> None:
+        reporter = fleet.FleetReporter("worker", list, remote.Remote(lambda: None))
+        reporter._renew()
+        with CaptureQueriesContext(connection) as queries:
+            reporter._renew()
+        assert (len(queries), reporter._heeds) == (1, False)
+        client.get(PAGE)
+        reporter._renew()
+        assert reporter._heeds
 
     def test_what_goes_wrong_is_written_down(self, host: Host) -> None:
         command = remote.ask("p", "nobody", "restart", "root")
-        watched = remote.Remote(lambda: host).heed("p")
+        remote.Remote(lambda: host).heed("p")
         until(lambda: ServiceCommand.objects.filter(pk=command.pk, done_at__isnull=False))
         command.refresh_from_db()
         assert command.outcome.startswith("No service 'nobody' can be stopped or started here")
-        assert not watched
 
     def test_nothing_is_done_twice_and_old_commands_are_forgotten(self, host: Host) -> None:
         command = remote.ask("p", "ticker", "stop", "root")
