@@ -32,7 +32,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .PHONY: help run worker migrate test test-sqlite test-postgresql test-browser test-faults test-servers \
 	servers-matrix soak \
-	check lint format types floors django-checks bench bench-requests clean
+	check lint format types floors django-checks bench bench-requests bench-dashboard clean
 
 help: ## List the targets
 	@echo "usage: make TARGET [ARGS=...]"
@@ -116,6 +116,9 @@ bench: $(BENCH_VENV)/.installed ## Measure the queue beside its peers (ARGS="--q
 
 bench-requests: $(BENCH_VENV)/.installed ## Measure what hosting costs a web process's requests (ARGS=--help)
 	@exec $(BENCH_VENV)/bin/python -m bench.requests $(ARGS)
+
+bench-dashboard: $(VENV)/.installed-dev ## Measure the pages of the dashboard with a million rows (ARGS="--plans")
+	@exec $(BIN)/python -m bench.dashboard $(ARGS)
 
 clean: ## Remove the environment and the caches, but no database and no .env
 	rm -rf $(VENV) $(BENCH_VENV) build dist staticfiles *.egg-info

@@ -33,6 +33,8 @@ from hosting.queues.calls import (
     discard,
     enqueue_many,
     enqueue_on_commit,
+    pause_queue,
+    resume_queue,
     retry,
 )
 from hosting.queues.declared import Concurrency, DatabaseTask, Rate, Unique, task
@@ -85,7 +87,9 @@ __all__ = [
     "discard",
     "enqueue_many",
     "enqueue_on_commit",
+    "pause_queue",
     "pause_schedule",
+    "resume_queue",
     "resume_schedule",
     "retry",
     "run_schedule",

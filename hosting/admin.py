@@ -1,4 +1,6 @@
-"""Schedules in Django's admin, where a project has it: add, change, pause, run now.
+"""What is in Django's admin, where a project has it: the dashboard, and schedules.
+
+Schedules are added, changed, paused and run here; the other pages are in `hosting.dashboard`.
 
 Those of the settings can be paused here and nothing else, as the next start of a scheduler would
 undo it.
@@ -15,12 +17,18 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import router
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 
 from hosting.conf import load_settings
 from hosting.conf.entries import name as judge_name
+from hosting.dashboard.jobs import JobPage
+from hosting.dashboard.page import links
+from hosting.dashboard.processes import ProcessPage
+from hosting.dashboard.queues import QueuePage
 from hosting.exceptions import ConfigurationError, UnknownSchedule
-from hosting.models import Schedule
+from hosting.models import HostProcess, Job, PausedQueue, Schedule
 from hosting.queues.schedules import pause_schedule, resume_schedule, run_schedule
 from hosting.queues.scheduling.definition import complaints
 from hosting.queues.scheduling.listing import ListedSchedule, listed
@@ -30,6 +38,9 @@ from hosting.queues.stores.scheduled import Definition
 from hosting.queues.stores.schedules import last_run, record_of, with_last_run
 
 T = TypeVar("T")
+admin.site.register(HostProcess, ProcessPage)
+admin.site.register(Job, JobPage)
+admin.site.register(PausedQueue, QueuePage)
 
 DEFINITION = tuple(field.name for field in fields(Definition))
 MOMENTS = ("when", "next_run", "last_run")
@@ -87,6 +98,12 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
     ordering = ("name",)
     actions = ("pause", "resume", "run_now")
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        pages = links(request, self.admin_site, Schedule)
+        return super().changelist_view(request, {"pages": pages, **(extra_context or {})})
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Schedule]:
         # What is read is written next, and a replica may be behind.
         return with_last_run(super().get_queryset(request).using(_database()))
@@ -103,7 +120,13 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
 
     @admin.display(description="last run")
     def last_run(self, row: Schedule) -> str:
-        return _listed(row).last_in_words()
+        found = _listed(row)
+        if not (found.last_job and self.admin_site.is_registered(Job)):
+            return found.last_in_words()
+        url = reverse(
+            "admin:hosting_job_change", args=[found.last_job], current_app=self.admin_site.name
+        )
+        return format_html('<a href="{}">{}</a>', url, found.last_in_words())
 
     # What may be changed
 
@@ -143,18 +166,21 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
 
     @admin.action(description="Pause selected schedules", permissions=["change"])
     def pause(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        count = sum(self._tried(request, rows, pause_schedule).values())
+        count = self._steer(request, rows, pause_schedule, "Paused")
         self.message_user(request, f"Paused: {count}.", messages.SUCCESS)
 
     @admin.action(description="Resume selected schedules", permissions=["change"])
     def resume(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        count = sum(self._tried(request, rows, resume_schedule).values())
+        count = self._steer(request, rows, resume_schedule, "Resumed")
         self.message_user(request, f"Resumed: {count}.", messages.SUCCESS)
 
     @admin.action(description="Run selected schedules now", permissions=["change"])
     def run_now(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
-        for name, result in self._tried(request, rows, run_schedule).items():
-            self.message_user(request, f"{name}: job {result.id}.", messages.SUCCESS)
+        done = self._tried(request, rows, run_schedule)
+        for row in rows:
+            if result := done.get(row.name):
+                self.log_change(request, row, f"Run in the list, as job {result.id}.")
+                self.message_user(request, f"{row.name}: job {result.id}.", messages.SUCCESS)
 
     def _tried(
         self, request: HttpRequest, rows: QuerySet[Schedule], action: Callable[[str, str], T]
@@ -171,6 +197,20 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
             except (ValueError, TypeError) as error:
                 self.message_user(request, f"{row.name} cannot run: {error}.", messages.ERROR)
         return done
+
+    def _steer(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Schedule],
+        steer: Callable[[str, str], bool],
+        past: str,
+    ) -> int:
+        """Pause or resume them; how many that has changed, of which the log tells."""
+        done = self._tried(request, rows, steer)
+        for row in rows:
+            if done.get(row.name):
+                self.log_change(request, row, f"{past} in the list.")
+        return sum(done.values())
 
 
 def _database() -> str:

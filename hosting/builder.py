@@ -12,6 +12,7 @@ from hosting.fleet import FleetReporter
 from hosting.host import Host
 from hosting.leadership.election import Election
 from hosting.leadership.singleton import SingletonService
+from hosting.remote import Remote
 from hosting.services import HostedService
 from hosting.supervision import Policy, SupervisedService
 
@@ -32,7 +33,7 @@ def build_host(
     entries = choose(declaration, kind, only, exclude)
     # Names with a colon are the host's own: no entry may have one.
     own: dict[str, HostedService] = {
-        "hosting:fleet": FleetReporter(kind, lambda: host.services()[1:])
+        "hosting:fleet": FleetReporter(kind, lambda: host.services()[1:], Remote(lambda: host))
     }
     election = Election(declaration.settings.lease_timeout)
     if any(entry.singleton for entry in entries):
@@ -90,9 +91,13 @@ def _supervised(
         watchdog=entry.watchdog,
     )
     make = partial(_construct, entry)
-    if entry.singleton:
-        return SingletonService(make, entry.name, policy, election, settings)
-    return SupervisedService(make(), entry.name, policy)
+    supervised = (
+        SingletonService(make, entry.name, policy, election, settings)
+        if entry.singleton
+        else SupervisedService(make(), entry.name, policy)
+    )
+    supervised.again = partial(_supervised, entry, settings, election)
+    return supervised
 
 
 def _construct(entry: ServiceEntry) -> HostedService:

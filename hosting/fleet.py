@@ -27,6 +27,7 @@ from hosting.cancellation import CancellationToken
 from hosting.ids import process_name
 from hosting.queues.stores import store_for
 from hosting.queues.stores.clock import DatabaseNow, ago
+from hosting.remote import GLANCE, Remote
 from hosting.scope import Scope
 from hosting.services import BackgroundService, Condition, ServiceState, ServiceStatus
 from hosting.signals import service_condition_changed, service_state_changed
@@ -90,9 +91,16 @@ def within(seconds: float) -> AbstractContextManager[None]:
 class FleetReporter(BackgroundService):
     """Keeps the row of this process; a database that is away or has no table yet stops nobody."""
 
-    def __init__(self, kind: str, statuses: Callable[[], list[ServiceStatus]]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        statuses: Callable[[], list[ServiceStatus]],
+        remote: Remote | None = None,
+    ) -> None:
         self._kind = kind
         self._statuses = statuses
+        self._remote = remote
+        self._heeds = False
         self._id = process_name()
         self._trouble = False
         self._look_at = 0.0
@@ -113,8 +121,20 @@ class FleetReporter(BackgroundService):
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + LOOK * (1 + random.random())
                 self._guarded(self._remove_dead)
-            self._wake_up.wait(BEAT)
+            self._wait()
         self._guarded(self._delete)
+
+    def _wait(self) -> None:
+        """Wait for the next beat; while there is a reason to, look what is asked meanwhile."""
+        until = time.monotonic() + BEAT
+        while not self._wake_up.is_cancelled and (left := until - time.monotonic()) > 0:
+            if self._heeds:
+                self._guarded(self._heed)
+            self._wake_up.wait(min(left, GLANCE) if self._heeds else left)
+
+    def _heed(self) -> None:
+        if self._remote is not None:
+            self._remote.heed(self._id)
 
     def _changed(self, **_: Any) -> None:
         self._wake_up.cancel()
@@ -141,9 +161,14 @@ class FleetReporter(BackgroundService):
             "is_standing_by": any(each.state is ServiceState.STANDBY for each in statuses),
             "seen_at": Now(),
         }
-        if _rows().filter(pk=self._id).update(**told):
+        # The statement of every beat tells whether there is a reason to look what is asked, too.
+        row = _rows().filter(pk=self._id)
+        is_left_alone = models.Q(heeds_until=None) | models.Q(heeds_until__lt=DatabaseNow())
+        self._heeds = not row.filter(is_left_alone).update(**told)
+        if not self._heeds or row.update(**told):
             return
-        row = _rows().model(
+        self._heeds = False
+        new = _rows().model(
             pk=self._id,
             host_name=socket.gethostname()[:255],
             pid=os.getpid(),
@@ -152,8 +177,8 @@ class FleetReporter(BackgroundService):
             **told,
         )
         # A worker of this process may write the row at the same moment, to keep its claims.
-        _rows().bulk_create([row], ignore_conflicts=True)
-        _rows().filter(pk=self._id).update(**told)
+        _rows().bulk_create([new], ignore_conflicts=True)
+        row.update(**told)
 
     def _remove_dead(self) -> None:
         """Delete the rows of the dead; whoever deletes one, tells of it."""

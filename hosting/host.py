@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from hosting.conf import HostingSettings
+from hosting.deadlines import GRACE
 from hosting.exceptions import (
     HostStateError,
     OperationCancelled,
@@ -29,7 +30,7 @@ from hosting.exceptions import (
 )
 from hosting.lifetime import HostLifetime
 from hosting.loop import EventLoopThread
-from hosting.services import HostedService, ServiceStatus
+from hosting.services import HostedService, ServiceState, ServiceStatus
 from hosting.signals import host_started, host_stopped
 from hosting.starting import Start
 from hosting.stopping import NOT_CLEAN, Stop
@@ -115,9 +116,67 @@ class Host:
             self._begun = True
             if self.lifetime.stopped.is_cancelled:
                 return
-            errors = self._stop_all(self._services)
+            errors = self._stop_all(self._living())
         if errors:
             raise ExceptionGroup(NOT_CLEAN, errors)
+
+    def halt(self, name: str) -> list[Exception]:
+        """Stop one service by hand; it stays stopped until `resume`. Gives what went wrong.
+
+        Raises `HostStateError` if that cannot be: there is none of this name, it is one of the
+        host's own, or the host stops.
+        """
+        with self._acting():
+            service = self._steered(name)
+            if service.is_halted:
+                return []
+            service.is_halted = True
+            started = [service] if service.has_started else []
+            return Stop(self.settings.shutdown_timeout, False).run(started, [service])
+
+    def resume(self, name: str) -> None:
+        """Begin a new life, with a new instance, of a service that was halted or has ended.
+
+        Raises `HostStateError` as `halt` does, and if it has not ended; `ServiceStartError` if it
+        does not start, which is then as if it was halted.
+        """
+        with self._acting():
+            old = self._steered(name)
+            if old.state in (ServiceState.COMPLETED, ServiceState.FAILED):
+                self.halt(name)
+            if not old.is_halted or old.is_left_behind(GRACE):
+                raise HostStateError(f"Service {name!r} is {old.state} and has not ended.")
+            assert old.again is not None
+            self._begin_again(old, old.again())
+
+    def _begin_again(self, old: SupervisedService, new: SupervisedService) -> None:
+        self._services = tuple(new if each is old else each for each in self._services)
+        new.attach(self.lifetime, self._loop, self._service_failed)
+        try:
+            Start(self.settings.startup_timeout, False, self.lifetime.stop_requested).run([new])
+        except Exception:
+            new.is_halted = True
+            Stop(self.settings.shutdown_timeout, False).run([], [new])
+            raise
+        new.begin_execution()
+        if all(each.state is not ServiceState.FAILED for each in self._services):
+            self.lifetime.failure = None  # of a web process, which has gone on
+
+    def _steered(self, name: str) -> SupervisedService:
+        """The service of this name, which may be stopped and started by itself."""
+        found = {service.name: service for service in self._services if service.again}
+        if self.lifetime.stop_requested.is_cancelled:
+            raise HostStateError("The host stops, and its services with it.")
+        if name not in found:
+            known = ", ".join(map(repr, found)) or "none"
+            raise HostStateError(
+                f"No service {name!r} can be stopped or started here, allowed: {known}."
+            )
+        return found[name]
+
+    def _living(self) -> list[SupervisedService]:
+        """The services that were not stopped by hand, which has closed them."""
+        return [service for service in self._services if not service.is_halted]
 
     def __enter__(self) -> Host:
         self.start()
@@ -184,7 +243,7 @@ class Host:
     def _stop_all(self, services: Sequence[SupervisedService]) -> list[Exception]:
         stop = Stop(self.settings.shutdown_timeout, self.settings.stop_concurrently)
         self.lifetime.stopping.cancel()
-        errors = stop.run(services, everyone=self._services)
+        errors = stop.run(services, everyone=self._living())
         self._loop.close()
         self.lifetime.stopped.cancel()
         host_stopped.send_robust(type(self), host=self, errors=errors)

@@ -1,5 +1,7 @@
 """The tables: jobs and their results, schedules, processes that host services, and leases.
 
+Two more hold what people ask for: queues that are paused, and services to be stopped or started.
+
 `Job` holds what waits or runs and stays small; a job that ended moves to `JobResult`, in the
 statement that settles it. Rows of both are written by `hosting.queues.stores` only, which state
 what a job's states and its fence mean. Whatever holds JSON is text, not `JSONField`: PostgreSQL's
@@ -131,6 +133,34 @@ class JobResult(Enqueued):
     return_value = models.TextField(default="", blank=True)  # "" unless it has succeeded
     finished_at = models.DateTimeField()
 
+    class Meta:
+        indexes = [
+            # Few rows, so that it costs those that succeed nothing: what people look for.
+            models.Index(
+                fields=["id"],
+                condition=Q(status=TaskResultStatus.FAILED),
+                name="hosting_result_failed",
+            ),
+        ]
+
+
+class PausedQueue(models.Model):
+    """A queue of a backend from which nothing is claimed as long as there is this row."""
+
+    backend = models.CharField(max_length=128)
+    name = models.CharField(max_length=128)
+    paused_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = "queue"
+        default_permissions = ()  # who may change jobs may pause queues
+        constraints = [
+            models.UniqueConstraint(fields=["backend", "name"], name="hosting_queue_paused_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.backend})"
+
 
 class Reservation(models.Model):
     """A key that stays taken for a time, also after the job that took it has ended."""
@@ -225,6 +255,8 @@ class HostProcess(models.Model):
     is_listening = models.BooleanField(default=False)
     # Whether a service of it waits for a lease; processes of an earlier version do not write it.
     is_standing_by = models.BooleanField(default=False, db_default=False)
+    # Until then it looks every second what it is asked to do; see `hosting.remote`.
+    heeds_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "host processes"
@@ -252,3 +284,30 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ServiceAction(models.TextChoices):
+    """What a process may be asked to do with one of its services."""
+
+    STOP = "stop", "Stop"
+    START = "start", "Start"
+    RESTART = "restart", "Restart"
+
+
+class ServiceCommand(models.Model):
+    """Something that a process is asked to do with one of its services; see `hosting.remote`."""
+
+    process = models.CharField(max_length=64, db_index=True)  # a HostProcess, which may be gone
+    service = models.CharField(max_length=64)  # the NAME of the service
+    action = models.CharField(max_length=8, choices=ServiceAction.choices)
+    requested_by = models.CharField(max_length=150, default="", blank=True)  # a user name
+    requested_at = models.DateTimeField(db_default=Now())
+    taken_at = models.DateTimeField(null=True, blank=True)  # when the process has seen it
+    done_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.TextField(default="", blank=True)  # "": it went well
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.service} in {self.process}"

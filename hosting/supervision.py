@@ -65,6 +65,9 @@ class SupervisedService:
         self.state = ServiceState.CREATED
         self.stopping = CancellationToken()
         self.lifetime = HostLifetime()
+        #: Makes the next life of this service, for when it was stopped by hand; None: it has none.
+        self.again: Callable[[], SupervisedService] | None = None
+        self.is_halted = False  # whether it was stopped by hand
         self._since: datetime = timezone.now()
         self._moving = threading.Lock()
         self._ready = False

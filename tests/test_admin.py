@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.db.models import Model
@@ -188,6 +189,20 @@ class TestList:
         assert Schedule.objects.filter(is_paused=True).count() == 2
         assert act(client, "resume", "a") == ["Resumed: 1."]
         assert Schedule.objects.get(name="b").is_paused
+
+    def test_each_action_is_in_the_log(self, client: Client) -> None:
+        make_schedule("a", task_path=f"{TASKS}.add", args="[1]")
+        for action in ("pause", "pause", "resume", "run_now"):
+            act(client, action, "a")
+        told = [entry.get_change_message() for entry in LogEntry.objects.order_by("id")]
+        job = Job.objects.get().id
+        assert told == [
+            "Paused in the list.",
+            "Resumed in the list.",
+            f"Run in the list, as job {job}.",
+        ]
+        page = client.get(LIST).content.decode()
+        assert f'href="{reverse("admin:hosting_job_change", args=[job])}"' in page
 
     def test_schedules_are_run_now(self, client: Client) -> None:
         make_schedule("good", task_path=f"{TASKS}.add", args="[1]")

@@ -55,6 +55,7 @@ def test_every_page_is_there() -> None:
         "README",
         "CHANGELOG",
         "architecture",
+        "dashboard",
         "deploy",
         "health",
         "leases",

@@ -159,6 +159,7 @@ class DatabaseBackend(BaseTaskBackend):
         """As `steer`, for jobs of which nothing but the id is known; those that it changed."""
         changed: set[UUID] = getattr(self.store.control, action)(ids)
         self._wake()
+        self.store.tell()
         return changed
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -1,4 +1,4 @@
-"""What projects call beside `task.enqueue`: many calls at once, batches, and steering of jobs."""
+"""What projects call beside `task.enqueue`: many calls, batches, steering of jobs and queues."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 from django.db import transaction
 
-from hosting.compat import Task, TaskResult, task_backends
+from hosting.compat import DEFAULT_TASK_BACKEND_ALIAS, Task, TaskResult, task_backends
 from hosting.ids import uuid7
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.newjobs import Call, Place
+from hosting.queues.wakeup import wake
 
 
 def enqueue_many(task: Task[..., Any], calls: Iterable[Call]) -> list[str]:
@@ -54,6 +55,23 @@ def retry(result: TaskResult[..., Any]) -> bool:
 def discard(result: TaskResult[..., Any]) -> bool:
     """Forget a job that does not run, or its result; False if it runs, or there is none."""
     return database_backend(result.backend).steer("discard", result)
+
+
+def pause_queue(name: str, backend: str = DEFAULT_TASK_BACKEND_ALIAS) -> bool:
+    """Have no job of this queue begin until it is resumed; False if it is paused already.
+
+    Jobs can still be enqueued, and those that run go on. Workers notice it within about a second.
+    """
+    return database_backend(backend).store.control.pause_queue(backend, name)
+
+
+def resume_queue(name: str, backend: str = DEFAULT_TASK_BACKEND_ALIAS) -> bool:
+    """Let the jobs of this queue begin again; False if it is not paused."""
+    store = database_backend(backend).store
+    is_resumed = store.control.resume_queue(backend, name)
+    wake(store.alias)
+    store.tell()
+    return is_resumed
 
 
 class Batch:

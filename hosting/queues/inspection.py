@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from hosting.queues.declared import redacted
 from hosting.queues.resolution import UnknownTask, resolve
 from hosting.queues.stores.browsing import Found, JobDetails, ListedJob
-from hosting.queues.stores.values import JobRecord
 
 HEADER = ("ID", "STATE", "QUEUE", "PRIORITY", "TASK", "ENQUEUED", "DUE, OR ENDED")
 
@@ -50,7 +49,7 @@ def list_as_json(found: Found) -> dict[str, Any]:
 def details_as_json(found: JobDetails) -> dict[str, Any]:
     """One job in JSON values."""
     record = found.record
-    args, kwargs = shown_arguments(record)
+    args, kwargs = shown_arguments(record.task_path, record.args, record.kwargs)
     return {
         "id": str(record.id),
         "task": record.task_path,
@@ -98,13 +97,15 @@ def details_as_text(found: JobDetails) -> Iterator[str]:
         yield from (f"  {line}" for line in error["traceback"].splitlines())
 
 
-def shown_arguments(record: JobRecord) -> tuple[list[Any], dict[str, Any]]:
+def shown_arguments(
+    task_path: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of a job as people may see them; who shows a job shows no others."""
     try:
-        task = resolve(record.task_path)
+        task = resolve(task_path)
     except UnknownTask:
         task = None
-    return redacted(record.args, record.kwargs, task)
+    return redacted(args, kwargs, task)
 
 
 def _timeline(found: JobDetails) -> list[tuple[str, datetime | None]]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection
 
 from hosting.queues.position import SELDOM, SHARE, Position
+from hosting.queues.served import Served
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.values import HEAD
 
@@ -41,10 +42,9 @@ class Lookout:
         self.is_told = False  # whether the store tells of new jobs
         #: Whether there may be jobs that are ready.
         self.has_more = True
+        self.served = Served(store, backend, queues, clock)
         self._store = store
         self._upkeep = store.upkeep
-        self._backend = backend
-        self._queues = queues
         self._poll_interval = poll_interval
         self._process = process
         self._position = position
@@ -73,6 +73,11 @@ class Lookout:
             self._position.rewind()
             if not self.has_more:
                 self._next_look = self._clock()
+
+    def refresh(self) -> None:
+        """Notice that a queue was paused, or is to be served again."""
+        if self.served.refresh(claims=self.has_more):
+            self.find_more()
 
     def find_more(self) -> None:
         """Have the queues searched from their heads."""
@@ -119,7 +124,7 @@ class Lookout:
             self._listen(self.is_told)  # before the look: what is added after it is told
         after = None if self.has_more else self._position.behind()
         began = self._clock()
-        look = self._store.look(self._backend, self._queues, after)
+        look = self.served.look(after)
         if after == HEAD:
             self._position.note_reading(self._clock() - began)
         released = self._upkeep.release_held() if look.is_held_up else 0

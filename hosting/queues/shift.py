@@ -165,6 +165,7 @@ class Shift:
         return self._pause()
 
     def _serve(self) -> None:
+        self._lookout.refresh()
         if claims_no_more := self._order.claims_no_more.is_cancelled:
             self._workshop.empty()
         if self._outage.has_begun:
@@ -198,7 +199,7 @@ class Shift:
             return
         if self._settler.pending and self._position.is_dear and self._position.is_at_head:
             self._settler.exchange(None)
-        backend, queues = self._duty.backend.alias, self._duty.queues
+        backend, queues = self._duty.backend.alias, self._lookout.served.names()
         after = self._position.begin()
         wanted = Wanted(self._presence.name, backend, queues, limit, after)
         claims = self._settler.exchange(wanted)

@@ -173,6 +173,10 @@ class Store(ABC):
         """
         return nullcontext(False)
 
+    def tell(self) -> None:
+        """Tell workers of other processes, if they can be told, that there may be jobs to claim."""
+        return None
+
     def note_listening(self, process: str, is_listening: bool) -> None:
         """Note whether a worker of this process sleeps, and wants to be told of new jobs."""
         return None

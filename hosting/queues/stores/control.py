@@ -12,6 +12,7 @@ from hosting.models import Enqueued, Job, JobResult, JobState
 from hosting.queues.stores.clock import DatabaseNow
 from hosting.queues.stores.duties import Control
 from hosting.queues.stores.ending import cancellation, finish
+from hosting.queues.stores.expressions import when_due
 from hosting.queues.stores.tables import Tables
 
 
@@ -64,6 +65,28 @@ class TableControl(Control):
                 rows.filter(id__in=found).delete()
                 discarded |= set(found)
         return discarded
+
+    def hasten(self, ids: Collection[UUID]) -> set[UUID]:
+        with self._tables.atomic():
+            waiting = self._tables.jobs.filter(id__in=list(ids), state=JobState.WAITING)
+            found = [row.id for row in self._tables.locked(waiting.order_by("id"))]
+            early = self._tables.jobs.filter(id__in=found, state=JobState.WAITING)
+            early.update(state=when_due(), due_at=DatabaseNow())
+        return set(found)
+
+    # Queues
+
+    def pause_queue(self, backend: str, name: str) -> bool:
+        _, is_new = self._tables.paused_queues.get_or_create(backend=backend, name=name)
+        return is_new
+
+    def resume_queue(self, backend: str, name: str) -> bool:
+        row = self._tables.paused_queues.filter(backend=backend, name=name)
+        return bool(row.delete()[0])
+
+    def paused_queues(self, backend: str) -> frozenset[str]:
+        rows = self._tables.paused_queues.filter(backend=backend)
+        return frozenset(rows.values_list("name", flat=True))
 
 
 def _again(row: JobResult) -> Job:

@@ -123,6 +123,22 @@ class Control(ABC):
     def discard(self, ids: Collection[UUID]) -> set[UUID]:
         """Forget jobs that do not run, and results."""
 
+    @abstractmethod
+    def hasten(self, ids: Collection[UUID]) -> set[UUID]:
+        """Have jobs that wait for their time due now; their limits still hold."""
+
+    @abstractmethod
+    def pause_queue(self, backend: str, name: str) -> bool:
+        """Have no job of the queue claimed until it is resumed; False if it is paused already."""
+
+    @abstractmethod
+    def resume_queue(self, backend: str, name: str) -> bool:
+        """Let the jobs of a queue be claimed again; False if it is not paused."""
+
+    @abstractmethod
+    def paused_queues(self, backend: str) -> frozenset[str]:
+        """The names of the queues that are paused."""
+
 
 def burial(job_id: UUID, fence: int, reason: type[HostingError], words: str) -> Settlement:
     """The end of a job that is to end without an attempt of its own."""

@@ -42,3 +42,9 @@ def after_attempt() -> Mapping[str, Any]:
         "started_at": Coalesce("started_at", "claimed_at"),
         "claimed_by": "",
     }
+
+
+def when_due() -> Case:
+    """The state of a job whose time has come: ready, unless it has to pass a limit first."""
+    is_limited = When(~Q(limit_key=""), then=Value(JobState.BLOCKED))
+    return Case(is_limited, default=Value(JobState.READY))

@@ -153,6 +153,9 @@ class PostgreSQLStore(SQLStore):
     def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
         return Listener(self.alias, ring)
 
+    def tell(self) -> None:
+        self._fetch(statements.TELL, [""])
+
     def note_listening(self, process: str, is_listening: bool) -> None:
         self.processes.filter(id=process).update(is_listening=is_listening)
 

@@ -17,6 +17,7 @@ from hosting.models import (
     Job,
     JobResult,
     Limit,
+    PausedQueue,
     Reservation,
     Schedule,
     ScheduleSlot,
@@ -53,6 +54,10 @@ class Tables:
     @property
     def limits(self) -> QuerySet[Limit]:
         return Limit._base_manager.using(self.alias)
+
+    @property
+    def paused_queues(self) -> QuerySet[PausedQueue]:
+        return PausedQueue._base_manager.using(self.alias)
 
     @property
     def processes(self) -> QuerySet[HostProcess]:

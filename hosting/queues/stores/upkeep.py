@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, SmallIntegerField, Value, When
+from django.db.models import Case, Exists, F, OuterRef, QuerySet, SmallIntegerField, Value, When
 
 from hosting.compat import TaskResultStatus
 from hosting.models import HostProcess, Job, JobState, Limit
 from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.queues.stores.duties import BATCH, MAX_DEATHS, Rescue, Upkeep, WorkerLost, burial
 from hosting.queues.stores.ending import cancellation, finish
-from hosting.queues.stores.expressions import after_attempt, is_running
+from hosting.queues.stores.expressions import after_attempt, is_running, when_due
 from hosting.queues.stores.pruning import prune
 from hosting.queues.stores.tables import Tables
 from hosting.queues.stores.values import Settlement
@@ -36,9 +36,7 @@ class TableUpkeep(Upkeep):
         with self._tables.atomic():
             chosen = self._tables.skipping_locked(due.order_by("due_at"))
             ids = list(chosen.values_list("id", flat=True)[:BATCH])
-            is_limited = When(~Q(limit_key=""), then=Value(JobState.BLOCKED))
-            state = Case(is_limited, default=Value(JobState.READY))
-            return jobs.filter(id__in=ids, state=JobState.WAITING).update(state=state)
+            return jobs.filter(id__in=ids, state=JobState.WAITING).update(state=when_due())
 
     def admit(self) -> tuple[int, float | None]:
         blocked = self._tables.jobs.filter(state=JobState.BLOCKED).exclude(limit_key="")

@@ -350,3 +350,35 @@ def test_a_discarded_job_is_not_claimed(store: Store, in_threads: Callable[..., 
     assert claimed | discarded <= set(jobs)
     assert not claimed & discarded
     assert set(Job.objects.values_list("id", flat=True)) == set(jobs) - discarded
+
+
+# Due now
+
+
+def test_what_waits_for_its_time_is_due_now(store: Store) -> None:
+    later = timezone.now() + HOUR
+    limited = add(store, run_after=later, limit=one_at_a_time())
+    job, claimed = add(store, run_after=later), (add(store), claim_one(store))[1]
+    others = [add(store), claimed.id, uuid7()]
+
+    assert store.control.hasten([job, limited, *others]) == {job, limited}
+
+    assert states([job, limited]) == [READY, BLOCKED]
+    assert job in ids(claim(store))
+
+
+# Queues
+
+
+def test_queues_are_paused_and_resumed(store: Store) -> None:
+    control = store.control
+    assert control.paused_queues("default") == frozenset()
+    assert [control.pause_queue("default", name) for name in ("a", "b", "a")] == [True, True, False]
+    control.pause_queue("other", "c")
+    assert control.paused_queues("default") == {"a", "b"}
+    assert [control.resume_queue("default", name) for name in ("a", "a", "c")] == [
+        True,
+        False,
+        False,
+    ]
+    assert control.paused_queues("default") == {"b"}

@@ -50,6 +50,8 @@ TOLD = f"""
         SELECT 1 FROM {PROCESS} WHERE is_listening AND alive_until > {NOW}))
 """
 
+TELL = f"SELECT {TOLD}"
+
 DEFAULTS = "'[]', '[]', 0, '', '', 0, 0, 0, false"
 STATE = f"""
     CASE WHEN given.state <> 'held' AND given.run_after > {NOW} THEN 'waiting' ELSE given.state END
