@@ -135,9 +135,10 @@ class JobResult(Enqueued):
 
     class Meta:
         indexes = [
-            # Few rows, so that it costs those that succeed nothing: what people look for.
+            # Few rows, so that it costs those that succeed nothing: what people look for. The
+            # status is in it for SQLite, which else reads each row to be sure.
             models.Index(
-                fields=["id"],
+                fields=["status", "id"],
                 condition=Q(status=TaskResultStatus.FAILED),
                 name="hosting_result_failed",
             ),

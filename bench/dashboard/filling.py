@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model
 
 from hosting.ids import uuid7_at
@@ -98,7 +98,7 @@ def _copy(model: type[Model], rows: Iterable[Model]) -> None:
     )
     columns = ", ".join(f'"{field.column}"' for field in fields)
     table = f'"{model._meta.db_table}"'
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             raw: Any = cursor.cursor
             with raw.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:

@@ -49,16 +49,18 @@ class Chart:
 
 def charts(bars: Sequence[Bar], of: Span) -> list[Chart]:
     """What is drawn of these bars."""
-    ended = sum(bar.ended or 0 for bar in bars)
+    counts = [bar.ended for bar in bars]
+    ended = sum(each.number for each in counts if each)
+    least = "" if all(each and not each.is_capped for each in counts) else "At least "
     failed = sum(bar.failed for bar in bars)
     return [
         _chart(
             "Ended",
             "ended",
             bars,
-            lambda bar: (float(bar.ended or 0), float(bar.failed)),
+            lambda bar: (float(bar.ended.number if bar.ended else 0), float(bar.failed)),
             lambda value: f"{value:,.0f}",
-            f"{ended:,} jobs of the last {of.name} have ended, {failed:,} of them failed.",
+            f"{least}{ended:,} jobs of the last {of.name} have ended, {failed:,} of them failed.",
         ),
         _times("Waited", bars, lambda bar: bar.waited),
         _times("Ran", bars, lambda bar: bar.ran),
@@ -92,7 +94,8 @@ def _chart(
     for x, bar in enumerate(bars):
         whole, inner = values(bar)
         if bar.ended is None:
-            drawn.append(Drawn(x, HEIGHT, 0.0, f"{clock(bar.at)}: not counted", is_unknown=True))
+            words_of_bar = f"{clock(bar.at)}: not counted yet"
+            drawn.append(Drawn(x, HEIGHT, 0.0, words_of_bar, is_unknown=True))
         else:
             words_of_bar = f"{clock(bar.at)}: {told(whole)}, {part} {told(inner)}"
             drawn.append(Drawn(x, whole * scale, min(inner, whole) * scale, words_of_bar))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from hosting.compat import TaskResultStatus
 from hosting.dashboard.filters import FAILED, STATES, SUCCESSFUL
@@ -51,7 +52,7 @@ def failures(tables: Tables) -> QuerySet[JobResult]:
     return tables.results.filter(status=TaskResultStatus.FAILED).order_by("-id")
 
 
-def count(rows: QuerySet[Model], cap: int = CAP) -> Count:
+def count(rows: QuerySet[Any, Any], cap: int = CAP) -> Count:
     """How many of these rows there are, up to the bound."""
     return Count(rows[: cap + 1].count(), cap)
 

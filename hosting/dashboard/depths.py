@@ -19,7 +19,7 @@ from hosting.queues.backends import DatabaseBackend
 from hosting.queues.stores.orm import GenericStore
 
 #: Jobs of each other state that are looked at.
-SAMPLE = 5_000
+SAMPLE = 1_000
 
 #: Queues that are shown, by name.
 MOST = 100

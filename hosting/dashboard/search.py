@@ -29,7 +29,7 @@ from hosting.queues.stores.tables import Tables
 WINDOW = 10_000
 
 #: Up to how many jobs in a state are all looked at.
-FEW = 5_000
+FEW = 2_000
 
 _SHOWN = (
     *("id", "backend", "queue_name", "task_path", "rank", "progress"),

@@ -2,10 +2,12 @@
 
 Results have no index by their end, as it would cost every job that ends. Their ids are in the
 order of enqueueing; so a bar stands for the jobs that were enqueued in its time and have ended
-since. They are counted along the primary key alone, from the newest bar back, up to `BUDGET` in
-all; what they have waited and run for is taken from the first and the last `SAMPLE` of each bar.
+since. They are counted along the primary key alone, and what they have waited and run for is taken
+from the first and the last `SAMPLE` of each bar.
 
-A bar whose time is over hardly changes, and is kept for a while by this process.
+A chart counts `BUDGET` results at a time, from the newest bar back. What it has counted it keeps:
+a bar whose time is over hardly changes. So where there are more, the older bars follow when the
+page asks for itself again.
 """
 
 from __future__ import annotations
@@ -13,17 +15,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from hosting.dashboard.counts import failures
+from hosting.dashboard.counts import Count, count, failures
 from hosting.ids import uuid7_at
 from hosting.queues.stores.tables import Tables
 
-#: How many results are counted for one chart.
-BUDGET = 500_000
+#: How many results are counted at a time for one chart, and at most for one bar.
+BUDGET = 250_000
 
 #: How many failures are looked at for one chart.
 FAILURES = 5_000
@@ -65,10 +67,10 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The jobs that were enqueued in a time and have ended; None: nobody has counted them."""
+    """The jobs that were enqueued in a time and have ended; None: not counted yet."""
 
     at: datetime
-    ended: int | None
+    ended: Count | None
     failed: int = 0
     waited: Times = Times()
     ran: Times = Times()
@@ -85,37 +87,33 @@ def traffic(tables: Tables, span: Span) -> list[Bar]:
     failed = _failed(tables, span, starts[-1])
     left, bars = BUDGET, []
     for start in starts:
-        bar = _kept_or_new(tables, span, start, now, left, failed[start])
-        left -= bar.ended or 0
-        bars.append(bar)
-    _forget(now)
+        key = (tables.alias, span.width, start)
+        until, bar = _kept.get(key, (0.0, Bar(datetime.fromtimestamp(start, UTC), None)))
+        if until < now and left > 0:
+            bar = _bar(tables, span, start)
+            left -= bar.ended.number if bar.ended else 0
+            _kept[key] = (now + (OLD if start + span.width + AGED < now else FRESH), bar)
+        bars.append(replace(bar, failed=failed[start]))
+    _forget(tables, span, starts[-1])
     return bars[::-1]
 
 
-def _kept_or_new(tables: Tables, span: Span, start: int, now: float, left: int, failed: int) -> Bar:
-    key = (tables.alias, span.width, start)
-    until, bar = _kept.get(key, (0.0, None))
-    if bar is None or until < now or bar.failed != failed:
-        bar = _bar(tables, span, start, left, failed)
-        _kept[key] = (now + (OLD if start + span.width + AGED < now else FRESH), bar)
-    return bar
+def _forget(tables: Tables, span: Span, oldest: int) -> None:
+    """Keep no bar that no chart shows any more."""
+    for key in list(_kept):
+        alias, width, start = key
+        if (alias, width) == (tables.alias, span.width) and start < oldest:
+            _kept.pop(key, None)
 
 
-def _forget(now: float) -> None:
-    for key in [key for key, (until, _) in list(_kept.items()) if until < now]:
-        _kept.pop(key, None)
-
-
-def _bar(tables: Tables, span: Span, start: int, left: int, failed: int) -> Bar:
-    at = datetime.fromtimestamp(start, UTC)
+def _bar(tables: Tables, span: Span, start: int) -> Bar:
     rows = tables.results.filter(id__gte=uuid7_at(start), id__lt=uuid7_at(start + span.width))
-    ended = rows.order_by("id").values("id")[: left + 1].count() if left > 0 else 1
-    if ended > left:
-        return Bar(at, None, failed)
-    sample = list(_sample(rows)) if ended else []
+    ended = count(rows.order_by("id").values("id"), BUDGET)
+    sample = list(_sample(rows)) if ended.number else []
     waited = [(began - due).total_seconds() for due, began, _, _ in sample if began is not None]
     ran = [(end - claimed).total_seconds() for _, _, claimed, end in sample if claimed is not None]
-    return Bar(at, ended, failed, Times.of(waited), Times.of(ran))
+    at = datetime.fromtimestamp(start, UTC)
+    return Bar(at, ended, waited=Times.of(waited), ran=Times.of(ran))
 
 
 def _sample(

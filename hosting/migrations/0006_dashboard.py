@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
             model_name="jobresult",
             index=models.Index(
                 condition=models.Q(("status", "FAILED")),
-                fields=["id"],
+                fields=["status", "id"],
                 name="hosting_result_failed",
             ),
         ),

@@ -131,7 +131,7 @@ class TestTraffic:
         JobResult.objects.filter(pk=ended()).update(id=old)
         ended(), failed()
         bars = traffic.traffic(store_for("default"), SPANS[0])
-        told_of = [(bar.ended, bar.failed) for bar in bars if bar.ended]
+        told_of = [(bar.ended.number, bar.failed) for bar in bars if bar.ended.number]
         assert told_of[0] == (1, 0)
         assert [sum(each) for each in zip(*told_of[1:], strict=True)] == [2, 1]
         words = "3 jobs of the last hour have ended, 1 of them failed."
@@ -146,17 +146,27 @@ class TestTraffic:
             finished_at=now,
         )
         bars = traffic.traffic(store_for("default"), SPANS[0])
-        [bar] = [bar for bar in bars if bar.ended]
+        [bar] = [bar for bar in bars if bar.ended.number]
         assert (bar.waited.longest, bar.ran.median) == pytest.approx((3, 2))
 
-    def test_what_is_beyond_the_budget_is_not_counted(
+    def test_what_is_beyond_the_budget_follows_the_next_time(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for minutes in (50, 30, 10):
             moment = timezone.now() - timedelta(minutes=minutes)
             JobResult.objects.filter(pk=ended()).update(id=uuid7_at(moment.timestamp()))
         monkeypatch.setattr(traffic, "BUDGET", 2)
-        bars = traffic.traffic(store_for("default"), SPANS[0])
-        assert [bar.ended for bar in bars if bar.ended != 0][-2:] == [1, 1]
-        assert bars[0].ended is None
-        assert ": not counted" in client.get(PAGE).content.decode()
+        assert ": not counted yet" in client.get(PAGE).content.decode()
+        page = client.get(PAGE)
+        assert ": not counted yet" not in page.content.decode()
+        assert "3 jobs of the last hour have ended" in shown(page)
+
+    def test_a_bar_is_counted_up_to_a_bound(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        moment = (timezone.now() - timedelta(minutes=10)).timestamp()
+        for number in range(4):
+            made = uuid7_at(moment + number / 1000)
+            JobResult.objects.filter(pk=ended()).update(id=made)
+        monkeypatch.setattr(traffic, "BUDGET", 2)
+        assert "At least 3 jobs of the last day have ended" in shown(client.get(PAGE))
