@@ -84,6 +84,7 @@ def test_queues_are_paused_and_resumed(client: Client) -> None:
     entries = [entry.get_change_message() for entry in LogEntry.objects.order_by("id")]
     assert entries == ["Paused in the dashboard.", "Resumed in the dashboard."]
     assert "root Resumed in the dashboard. default (default)" in shown(client.get(PAGE))
+    assert "default (default)" in shown(client.get(reverse("admin:index")))  # recent actions
 
 
 def test_a_paused_queue_without_jobs_can_be_resumed(client: Client) -> None:
