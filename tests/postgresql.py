@@ -20,6 +20,9 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import quote
 
+import psycopg
+from psycopg import sql
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -88,12 +91,22 @@ def temporary_cluster() -> Iterator[str]:
         socket_directory = server.get_postmaster_info().socket_dir
         try:
             # The second slash makes the URL parser take the path as socket directory and name.
-            yield f"postgres://{server.postgres_user}@/{quote(str(socket_directory))}/postgres"
+            url = f"postgres://{server.postgres_user}@/{quote(str(socket_directory))}/postgres"
+            trust_the_system(server.postgres_user, socket_directory)
+            yield url
         finally:
             server.cleanup()
     finally:
         _quit_server(data)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def trust_the_system(user: str, socket_directory: object) -> None:
+    """Have the server not wait for the disk, as no test here outlives a loss of power."""
+    with psycopg.connect(host=str(socket_directory), user=user, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager
