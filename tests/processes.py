@@ -43,6 +43,9 @@ SETTINGS_ENVIRONMENT = {
 }
 """What the settings read, so that no developer's ``.env`` and no exported variable is read."""
 
+OBSERVER = "tests"
+"""The name under which the tests themselves look into PostgreSQL."""
+
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 
 
@@ -405,6 +408,7 @@ def connect(url: str) -> psycopg.Connection[Any]:
         host=config["HOST"] or None,
         port=config["PORT"] or None,
         autocommit=True,
+        application_name=OBSERVER,
         **config.get("OPTIONS", {}),
     )
 

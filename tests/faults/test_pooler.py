@@ -6,7 +6,7 @@ from tests.faults.fleet import Fleet, report
 from tests.faults.pooler import PROGRAM, Pooler
 from tests.faults.scale import LONG, ON_SQLITE, share
 from tests.faults.server import Server
-from tests.processes import Project
+from tests.processes import OBSERVER, Project
 
 pytestmark = [
     pytest.mark.process,
@@ -47,8 +47,9 @@ def test_workers_share_few_connections(own_server: Server, own_project: Project)
 
 
 def connections(fleet: Fleet) -> int:
-    """How many connections there are to the fleet's database beside the one that asks."""
+    """How many connections there are to the fleet's database beside those of the tests."""
     return fleet.number(
         "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        " AND datname = current_database() AND pid <> pg_backend_pid()"
+        " AND datname = current_database() AND application_name <> %s",
+        OBSERVER,
     )
