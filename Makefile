@@ -13,7 +13,7 @@ MANAGE := $(BIN)/python manage.py
 # there are processors; those that kill and break things keep the machine busy, and few of them run
 # at once; those few that measure moments have the machine to themselves, and come first, so that a
 # part of the suite without such tests does not end with "no tests ran". FAULTS=0 leaves faults out.
-# What is kept from the database runs on SQLite only, as it knows no difference.
+# What is kept from the database, or is about processes and pages, runs on SQLite only.
 FAULTS ?= 1
 define SUITE
 sh -c 'worst=0; run() { $(BIN)/python -m pytest "$$@" $(WHICH) $(ARGS); code=$$?; \

@@ -24,6 +24,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Where tests are about processes and pages, for which any database will do.
+ON_ANY_DATABASE = ("process", "browser")
+
 #: A test that asks for none of these, and is not marked, is kept from the database.
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server", "project_databases"})
 
@@ -32,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--on-database",
         action="store_true",
-        help="leave out the tests that are kept from the database, and so pass on any or on none",
+        help="leave out the tests for which any database will do, or none",
     )
 
 
@@ -43,7 +46,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def asks_database(item: pytest.Item) -> bool:
-    """Whether pytest-django lets this test use the database, or processes of its own do."""
+    """Whether it matters to this test which database it has.
+
+    Either pytest-django lets it use the database, or processes of its own do.
+    """
+    if item.path.parent.name in ON_ANY_DATABASE:
+        return False
     test_class = getattr(item, "cls", None)
     is_case = test_class is not None and issubclass(test_class, TransactionTestCase)
     is_marked = item.get_closest_marker("django_db") or item.get_closest_marker("process")
