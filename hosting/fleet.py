@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two renewals of a row.
 BEAT = 10.0
 
+#: Seconds that the database has for one, so that a stop need not wait for it for long.
+PATIENCE = 3.0
+
 #: Seconds after which a row that was not renewed no longer counts.
 STALE_AFTER = timedelta(seconds=30)
 
@@ -141,7 +144,7 @@ class FleetReporter(BackgroundService):
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
-            with Scope(), within(BEAT):
+            with Scope(), within(PATIENCE):
                 action()
             self._trouble = False
         except Error as error:
