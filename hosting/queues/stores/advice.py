@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db import Error, connections
 
 from hosting.queues.stores import STORES
+from hosting.queues.stores.files import open_for_good
 
 #: Seconds that a writer should wait for its turn on SQLite, as sqlite3 has it by default.
 PATIENCE = 5.0
@@ -99,8 +101,7 @@ def _advice_on_sqlite(settings: Mapping[str, Any]) -> Iterator[Advice]:
 def _is_wal(name: str) -> bool:
     """Whether the file says so itself: bytes 18 and 19 of its header are 2 in WAL mode."""
     try:
-        with Path(name).open("rb") as file:
-            return file.read(20)[18:] == b"\x02\x02"
+        return os.pread(open_for_good(Path(name)), 2, 18) == b"\x02\x02"
     except OSError:
         return False
 

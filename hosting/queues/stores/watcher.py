@@ -20,8 +20,8 @@ from typing import Any
 
 from django.db import Error, connections
 
-from hosting import forks
 from hosting.context import log_fields
+from hosting.queues.stores.files import open_for_good
 from hosting.queues.stores.inotify import Writes
 from hosting.queues.stores.listening import Listening
 
@@ -100,30 +100,12 @@ class Watcher(Listening):
                 self._ring()
 
 
-#: The files that were opened, by device and inode. None is ever closed: that would release all
-#: locks that SQLite has on it for this process (sqlite.org/howtocorrupt.html, 2.2), and another
-#: process would write into the middle of a transaction.
-_files: dict[tuple[int, int], int] = {}
-_opening = forks.lock()
-
-
-def _open(path: Path) -> int:
-    """A descriptor of the file that is there now, for reading; raises OSError if none is."""
-    with _opening:
-        there = os.stat(path)
-        if (there.st_dev, there.st_ino) not in _files:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            opened = os.fstat(file)  # which may be another by now
-            return _files.setdefault((opened.st_dev, opened.st_ino), file)
-        return _files[there.st_dev, there.st_ino]
-
-
 class Counter:
     """The counter of commits in the WAL-index; raises OSError where there is none."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.name}-shm")
-        self._file = _open(self._path)
+        self._file = open_for_good(self._path)
         self._known = self._read()
 
     def has_changed(self) -> bool:
@@ -134,7 +116,7 @@ class Counter:
     def _read(self) -> tuple[bytes, int]:
         # The file is made anew when the last connection of all has closed: then the inode changes.
         with suppress(FileNotFoundError):
-            self._file = _open(self._path)
+            self._file = open_for_good(self._path)
         return os.pread(self._file, 4, 8), self._file
 
 

@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 
 from hosting.models import Limit
 from hosting.queues.stores import store_for
+from hosting.queues.stores.advice import advice_on
 from tests.queues.conftest import until
 
 pytestmark = [
@@ -63,6 +64,19 @@ def test_who_ends_to_listen_takes_no_lock_from_the_process() -> None:
         with store_for("default").listening(rung.set):
             until(lambda: listeners() and _waits(listeners()[0]))
         until(lambda: not listeners())
+        assert another_process() == "database is locked"
+
+
+def test_advice_on_the_settings_takes_no_lock_from_the_process_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Else the settings say it, and the file is not asked.
+    monkeypatch.delitem(connections["default"].settings_dict["OPTIONS"], "init_command")
+    with connection.cursor() as cursor:  # without a log, the locks are on the file itself
+        cursor.execute("PRAGMA journal_mode=DELETE")
+    with store_for("default").atomic():
+        Limit.objects.create(key="written")
+        assert "hosting.W110" in [each.id for each in advice_on("default")]
         assert another_process() == "database is locked"
 
 
