@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from hosting.compat import TaskResultStatus
 from hosting.dashboard.filters import FAILED, STATES, SUCCESSFUL
-from hosting.models import Job, JobResult, JobState
+from hosting.models import JobResult, JobState
+from hosting.queues.stores.indexed import in_state
 from hosting.queues.stores.tables import Tables
 
 #: What is counted to.
 CAP = 1_000
-
-#: For each state, what its index is of: a condition, and the order of its entries.
-INDEXED: Mapping[str, tuple[Q, tuple[str, ...]]] = {
-    JobState.WAITING: (Q(), ("backend", "due_at")),
-    JobState.BLOCKED: (~Q(limit_key=""), ("limit_key", "state")),
-    JobState.HELD: (Q(batch_id__isnull=False), ("batch_id", "state")),
-    JobState.READY: (Q(), ("backend", "queue_name", "rank", "due_at", "id")),
-    JobState.RUNNING: (Q(), ("claimed_by",)),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +30,6 @@ class Count:
     @property
     def is_capped(self) -> bool:
         return self.number > self.cap
-
-
-def in_state(tables: Tables, state: str) -> QuerySet[Job]:
-    """The jobs in a state, in the order of its index, so that the database reads no other."""
-    condition, order = INDEXED[state]
-    return tables.jobs.filter(condition, state=state).order_by(*order)
 
 
 def failures(tables: Tables) -> QuerySet[JobResult]:

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
-from django.db.models import QuerySet
-
-from hosting.dashboard.counts import Count, count, in_state
-from hosting.models import Job, JobState
+from hosting.dashboard.counts import Count, count
+from hosting.models import JobState
 from hosting.queues.backends import DatabaseBackend
+from hosting.queues.stores.census import OTHERS
+from hosting.queues.stores.indexed import heads, in_state, ready_in
 from hosting.queues.stores.orm import GenericStore
 
 #: Jobs of each other state that are looked at.
@@ -26,8 +27,6 @@ MOST = 100
 
 #: Priorities in one queue among which the oldest job is looked for.
 RANKS = 20
-
-_OTHERS = (JobState.RUNNING, JobState.WAITING, JobState.BLOCKED, JobState.HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Depth:
 
 def depths(store: GenericStore, backends: Collection[DatabaseBackend]) -> list[Depth]:
     """The queues of these backends, which keep their jobs in this store."""
-    tallies = [_tally(store, state) for state in _OTHERS]
+    tallies = [_tally(store, state) for state in OTHERS]
     paused = {(each.alias, name) for each in backends for name in _paused(store, each)}
     found = {(each.alias, name) for each in backends for name in each.queues}
     found |= {(each.alias, name) for each in backends for name in store.queue_names(each.alias)}
@@ -54,7 +53,7 @@ def depths(store: GenericStore, backends: Collection[DatabaseBackend]) -> list[D
             backend,
             name,
             (backend, name) in paused,
-            count(_ready(store, backend, name)),
+            count(ready_in(store, backend, name)),
             _oldest(store, backend, name),
             tuple(_counted(tally, (backend, name)) for tally in tallies),
         )
@@ -78,17 +77,6 @@ def _counted(tally: Counter[tuple[str, str]], queue: tuple[str, str]) -> Count:
     return Count(number, number if is_all or not number else number - 1)
 
 
-def _ready(store: GenericStore, backend: str, name: str) -> QuerySet[Job]:
-    return in_state(store, JobState.READY).filter(backend=backend, queue_name=name)
-
-
 def _oldest(store: GenericStore, backend: str, name: str) -> datetime | None:
-    """The oldest of the heads of each priority, from one to the next along the index."""
-    moments: list[datetime] = []
-    rows = _ready(store, backend, name).values_list("rank", "due_at")
-    head = rows.first()
-    while head is not None and len(moments) < RANKS:
-        rank, due_at = head
-        moments.append(due_at)
-        head = rows.filter(rank__gt=rank).first()
-    return min(moments, default=None)
+    moments = islice(heads(ready_in(store, backend, name), "due_at"), RANKS)
+    return min((due_at for (due_at,) in moments), default=None)

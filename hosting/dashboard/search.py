@@ -20,9 +20,10 @@ from django.db.models import Q, QuerySet
 
 from hosting.compat import TaskResultStatus
 from hosting.dashboard.arguments import may_show
-from hosting.dashboard.counts import count, failures, in_state
+from hosting.dashboard.counts import count, failures
 from hosting.dashboard.filters import FAILED, SUCCESSFUL, Filter
 from hosting.models import Enqueued
+from hosting.queues.stores.indexed import in_state
 from hosting.queues.stores.tables import Tables
 
 #: How many jobs of each table a page looks at.

@@ -14,14 +14,11 @@ from django.db.models import F, Q
 
 from hosting.cancellation import CancellationToken
 from hosting.exceptions import LeaseLost
+from hosting.fleet import STALE_AFTER
 from hosting.queues.stores import store_for
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.services.lease import require_outermost
-
-#: Seconds after which a process that was not seen counts as gone, when those are counted that
-#: stand by.
-GONE_AFTER = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ class LeaseTable:
     def look(self, names: Collection[str]) -> tuple[list[LeaseRow], int]:
         """These leases, and how many processes stand by; rows that are missing are made."""
         standing_by = (
-            self._processes.filter(is_standing_by=True, seen_at__gt=ago(GONE_AFTER))
+            self._processes.filter(is_standing_by=True, seen_at__gt=ago(STALE_AFTER))
             .order_by()
             .values("is_standing_by")
             .annotate(count=models.Count("id"))

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from hosting.models import Job, JobState
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.clock import DatabaseNow
+from hosting.queues.stores.indexed import heads, in_state, ready_in
 from hosting.queues.stores.tables import Tables
 
 #: How far is counted: in each queue what is ready, and in each other state what there is in all.
@@ -22,12 +23,16 @@ MOST = 10_000
 #: How many queues are looked at, the first by name.
 MOST_QUEUES = 100
 
+#: The states that are counted for all queues together.
+OTHERS = (JobState.RUNNING, JobState.WAITING, JobState.BLOCKED, JobState.HELD)
+
 
 class Census:
     """Counts the jobs of one backend."""
 
     def __init__(self, store: Store, backend: str) -> None:
-        self._jobs = Tables(store.alias).jobs.filter(backend=backend)
+        self._tables = Tables(store.alias)
+        self._backend = backend
         self._queues = store.queue_names(backend)[:MOST_QUEUES]
 
     def counts(self, most: int = MOST) -> Mapping[tuple[str, JobState], int]:
@@ -38,8 +43,9 @@ class Census:
         found: Counter[tuple[str, JobState]] = Counter()
         for queue in self._queues:
             found[queue, JobState.READY] = self._ready(queue)[:most].count()
-        for state, jobs in self._others().items():
-            names = jobs.order_by().values_list("queue_name", flat=True)[:most]
+        for state in OTHERS:
+            jobs = in_state(self._tables, state).filter(backend=self._backend).order_by()
+            names = jobs.values_list("queue_name", flat=True)[:most]
             for queue, count in Counter(names).items():
                 found[queue, state] = count
         return found
@@ -49,25 +55,9 @@ class Census:
         return {queue: age for queue in self._queues if (age := self._oldest(queue)) is not None}
 
     def _oldest(self, queue: str) -> float | None:
-        """The oldest of the first of each priority: they are in the order of claims."""
-        ages: list[float] = []
-        ready = self._ready(queue).annotate(now=DatabaseNow()).order_by("rank", "due_at", "id")
-        rows = ready.values_list("rank", "due_at", "now")
-        row = rows.first()
-        while row is not None:
-            rank, due_at, now = row
-            ages.append((now - due_at).total_seconds())
-            row = rows.filter(rank__gt=rank).first()
+        ready = self._ready(queue).annotate(now=DatabaseNow())
+        ages = [(now - due_at).total_seconds() for due_at, now in heads(ready, "due_at", "now")]
         return max(0.0, *ages) if ages else None
 
     def _ready(self, queue: str) -> QuerySet[Job]:
-        return self._jobs.filter(state=JobState.READY, queue_name=queue)
-
-    def _others(self) -> Mapping[JobState, QuerySet[Job]]:
-        # Said for the indexes: what is blocked has a limit, and what is held a batch.
-        return {
-            JobState.RUNNING: self._jobs.filter(state=JobState.RUNNING),
-            JobState.WAITING: self._jobs.filter(state=JobState.WAITING),
-            JobState.BLOCKED: self._jobs.filter(state=JobState.BLOCKED).exclude(limit_key=""),
-            JobState.HELD: self._jobs.filter(state=JobState.HELD, batch_id__isnull=False),
-        }
+        return ready_in(self._tables, self._backend, queue)
