@@ -6,6 +6,7 @@ metrics       what a scrape gets, and the view for it
 prometheus    counts what happens in this process (METRICS)
 collecting    asks the database at a scrape, and what is in memory
 tracing       spans of OpenTelemetry for jobs and ticks (TRACING)
+receiving     what an observer is
 logs          the fields of a service or job on every log record
 
 `prometheus`, `collecting` and `tracing` need the extras of the same name, and are imported only

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from hosting.observability.batches import observe_all
 from hosting.observability.collecting import ProcessCollector, StoreCollector
 from hosting.observability.labels import UNKNOWN, Labels
+from hosting.observability.receiving import Receivers
 from hosting.queues.telling import SettledAttempt
 from hosting.services import ServiceState
 from hosting.signals import (
@@ -131,28 +132,23 @@ class Meters:
             self._restarts.labels(service).inc()
 
 
-class Observer:
+class Observer(Receivers):
     """Meters that are connected to what the core announces, until it is closed."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         meters, process = Meters(registry), ProcessCollector()
         self.store = StoreCollector()
-        self._receivers: Mapping[Any, Any] = {
-            attempts_settled: meters.note_attempts,
-            jobs_rescued: meters.note_rescue,
-            tick_finished: meters.note_tick,
-            service_state_changed: meters.note_state,
-            host_started: process.note_host,
-        }
-        for signal, receive in self._receivers.items():
-            signal.connect(receive, weak=False)
+        super().__init__(
+            {
+                attempts_settled: meters.note_attempts,
+                jobs_rescued: meters.note_rescue,
+                tick_finished: meters.note_tick,
+                service_state_changed: meters.note_state,
+                host_started: process.note_host,
+            }
+        )
         registry.register(self.store)
         registry.register(process)
-
-    def close(self) -> None:
-        """Hear no more."""
-        for signal, receive in self._receivers.items():
-            signal.disconnect(receive)
 
 
 def connect() -> None:

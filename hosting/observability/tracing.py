@@ -20,6 +20,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from hosting.observability.labels import UNKNOWN
+from hosting.observability.receiving import Receivers
 from hosting.queues.hand import JobInHand
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.signals import (
@@ -104,25 +105,20 @@ def _attributes(job: JobInHand) -> Mapping[str, str | int]:
     }
 
 
-class Observer:
+class Observer(Receivers):
     """A tracer that is connected to what the core announces, until it is closed."""
 
     def __init__(self, provider: Any = None) -> None:
         tracer = Tracer(provider)
-        self._receivers: Mapping[Any, Any] = {
-            jobs_enqueuing: tracer.carry,
-            attempt_started: tracer.begin_attempt,
-            attempt_ended: tracer.end_attempt,
-            tick_started: tracer.begin_tick,
-            tick_finished: tracer.end_tick,
-        }
-        for signal, receive in self._receivers.items():
-            signal.connect(receive, weak=False)
-
-    def close(self) -> None:
-        """Hear no more."""
-        for signal, receive in self._receivers.items():
-            signal.disconnect(receive)
+        super().__init__(
+            {
+                jobs_enqueuing: tracer.carry,
+                attempt_started: tracer.begin_attempt,
+                attempt_ended: tracer.end_attempt,
+                tick_started: tracer.begin_tick,
+                tick_finished: tracer.end_tick,
+            }
+        )
 
 
 def connect() -> None:
