@@ -60,7 +60,7 @@
       const shown = document.querySelector(`[data-live]#${CSS.escape(part.id)}`);
       if (!shown) continue;
       if (isHeld() && shown.closest("[data-hold]")) updateRows(shown, part);
-      else morph(shown, part);
+      else hostingMorph(shown, part);
     }
     countTicked();
   }
@@ -69,56 +69,8 @@
   function updateRows(shown, part) {
     for (const row of part.children) {
       const old = row.id && document.getElementById(row.id);
-      if (old) morph(old, row);
+      if (old) hostingMorph(old, row);
     }
-  }
-
-  // Only what differs is touched: that keeps the focus, a selection, what is ticked or open.
-  function morph(old, fresh) {
-    if (old.isEqualNode(fresh)) return;
-    if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
-      old.replaceWith(document.importNode(fresh, true));
-    } else if (old.nodeType !== Node.ELEMENT_NODE) {
-      old.nodeValue = fresh.nodeValue;
-    } else {
-      copyAttributes(old, fresh);
-      morphChildren(old, fresh);
-    }
-  }
-
-  function copyAttributes(old, fresh) {
-    const isKept = (name) => name === "open" && old.nodeName === "DETAILS";
-    for (const { name } of [...old.attributes]) {
-      if (!fresh.hasAttribute(name) && !isKept(name)) old.removeAttribute(name);
-    }
-    for (const { name, value } of fresh.attributes) {
-      if (old.getAttribute(name) !== value && !isKept(name)) old.setAttribute(name, value);
-    }
-  }
-
-  function morphChildren(old, fresh) {
-    const kept = new Set([...fresh.children].map((child) => child.id));
-    for (const child of [...old.children]) {
-      if (child.id && !kept.has(child.id)) child.remove();
-    }
-    let place = old.firstChild;
-    const drop = () => {
-      const next = place.nextSibling;
-      place.remove();
-      place = next;
-    };
-    for (const child of [...fresh.childNodes]) {
-      const same = child.id ? old.querySelector(`:scope > #${CSS.escape(child.id)}`) : place;
-      if (!same || (same.id && !child.id)) {
-        old.insertBefore(document.importNode(child, true), place);
-        continue;
-      }
-      while (place && place !== same && !place.id) drop();
-      if (place !== same) old.insertBefore(same, place);
-      place = same.nextSibling;
-      morph(same, child);
-    }
-    while (place) drop();
   }
 
   function say(words, state) {

@@ -43,57 +43,8 @@
   function show(fresh) {
     for (const part of fresh.querySelectorAll("[data-live]")) {
       const shown = document.getElementById(part.id);
-      if (shown) morph(shown, part);
+      if (shown) hostingMorph(shown, part);
     }
-  }
-
-  // Only what differs is touched: that keeps the focus, a selection and the place in the scrolled
-  // list, and has a screen reader read new messages only.
-  function morph(old, fresh) {
-    if (old.isEqualNode(fresh)) return;
-    if (old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
-      old.replaceWith(document.importNode(fresh, true));
-    } else if (old.nodeType !== Node.ELEMENT_NODE) {
-      old.nodeValue = fresh.nodeValue;
-    } else {
-      copyAttributes(old, fresh);
-      morphChildren(old, fresh);
-    }
-  }
-
-  function copyAttributes(old, fresh) {
-    for (const { name } of [...old.attributes]) {
-      if (!fresh.hasAttribute(name)) old.removeAttribute(name);
-    }
-    for (const { name, value } of fresh.attributes) {
-      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-    }
-  }
-
-  function morphChildren(old, fresh) {
-    const kept = new Set([...fresh.children].map((child) => child.id));
-    for (const child of [...old.children]) {
-      if (child.id && !kept.has(child.id)) child.remove();
-    }
-    let place = old.firstChild;
-    const drop = () => {
-      const next = place.nextSibling;
-      place.remove();
-      place = next;
-    };
-    for (const child of [...fresh.childNodes]) {
-      const same = child.id ? old.querySelector(`:scope > #${CSS.escape(child.id)}`) : place;
-      if (!same || (same.id && !child.id)) {
-        old.insertBefore(document.importNode(child, true), place);
-        continue;
-      }
-      // What has no id gives way, as a node that is moved would be read out again.
-      while (place && place !== same && !place.id) drop();
-      if (place !== same) old.insertBefore(same, place);
-      place = same.nextSibling;
-      morph(same, child);
-    }
-    while (place) drop();
   }
 
   function say(words, state) {
