@@ -3,6 +3,7 @@
 Every process also keeps the schedules, which need no lease.
 """
 
+import os
 import random
 import signal
 import sqlite3
@@ -56,11 +57,11 @@ class LeasedFleet:
         In the middle of a transaction it would keep everybody from writing to SQLite, and nobody
         could take its lease over; then it goes on for a moment.
         """
-        worker.send(signal.SIGSTOP)
+        halt(worker)
         while ON_SQLITE and not can_write(self.fleet.project.database_url):
             worker.send(signal.SIGCONT)
             threading.Event().wait(0.01)
-            worker.send(signal.SIGSTOP)
+            halt(worker)
 
     def assert_one_at_a_time(self) -> None:
         """No token was of two processes, and none wrote after a later one."""
@@ -72,6 +73,12 @@ class LeasedFleet:
         tokens = [token for token, _ in rows]
         assert tokens == sorted(tokens)
         assert self.fleet.lines("Holder accepted") == []
+
+
+def halt(worker: ManagedProcess) -> None:
+    """SIGSTOP; the worker stands still when this returns, which takes it a moment."""
+    worker.send(signal.SIGSTOP)
+    os.waitid(os.P_PID, worker.pid, os.WSTOPPED)
 
 
 def can_write(url: str) -> bool:
