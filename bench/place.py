@@ -51,6 +51,7 @@ class Place:
                 "HOST": self.host,
                 "USER": "postgres",
                 "CONN_MAX_AGE": 60,
+                "OPTIONS": {"prepare_threshold": 5},
             }
         return {
             "ENGINE": "django.db.backends.sqlite3",

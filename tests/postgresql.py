@@ -4,7 +4,8 @@ Run a command against a real PostgreSQL that lives as long as the command does.
     python -m tests.postgresql COMMAND [ARGUMENT ...]
 
 The cluster is new, in a temporary directory, and listens on a Unix socket only. The command finds
-it in DATABASE_URL; its exit code is passed on. However the command ends, and on SIGTERM, SIGINT and
+it in DATABASE_URL, with the options that DATABASE_OPTIONS names (`prepare_threshold=0`); its exit
+code is passed on. However the command ends, and on SIGTERM, SIGINT and
 SIGHUP, the server is stopped and its directory removed before this process exits.
 """
 
@@ -35,7 +36,8 @@ def main(command: Sequence[str]) -> int:
     for number in SIGNALS:
         signal.signal(number, runner.pass_on)
     with temporary_cluster() as url:
-        return runner.run({**os.environ, "DATABASE_URL": url})
+        options = os.environ.get("DATABASE_OPTIONS", "")
+        return runner.run({**os.environ, "DATABASE_URL": f"{url}?{options}" if options else url})
 
 
 class CommandRunner:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.db import connection, transaction
 
 import hosting
@@ -50,7 +51,10 @@ class Peer(Subject):
 
 
 class RawInsert:
-    """INSERT of a row like a job's into the same table, by psycopg alone, without a transaction."""
+    """INSERT of a row like a job's into the same table, by the driver alone, each a transaction.
+
+    psycopg prepares it, as the options of the database allow.
+    """
 
     def __init__(self, subject: Subject) -> None:
         subject.enqueue_one("noop")
@@ -62,7 +66,9 @@ class RawInsert:
         columns, holes = ", ".join(row), ", ".join(f"%({name})s" for name in row)
         self._statement = f"INSERT INTO {Job._meta.db_table} ({columns}) VALUES ({holes})"
         connection.ensure_connection()
-        self._cursor = connection.connection.cursor()
+        driver = connection.connection
+        # Django's cursor puts the parameters into the text, which is never prepared.
+        self._cursor = psycopg.Cursor(driver) if self._has_uuid else driver.cursor()
 
     def insert(self) -> None:
         if self._has_uuid:

@@ -125,6 +125,9 @@ class Lookout:
         after = None if self.has_more else self._position.behind()
         began = self._clock()
         look = self.served.look(after)
+        is_left = look.is_ready and not self.has_more  # though the last search found too little
+        if is_left and self._store.leaves_out_paused and self.served.read():
+            look = self.served.look(after)
         if after == HEAD:
             self._position.note_reading(self._clock() - began)
         released = self._upkeep.release_held() if look.is_held_up else 0

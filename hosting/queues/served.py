@@ -1,9 +1,9 @@
 """Which queues a worker claims from now: those that it is for, without those that are paused.
 
-What is paused is read before a worker claims, once a second at most, and apart from the statements
-that claim, which know nothing of it: while nothing is paused, they are the same as if nothing could
-be, and a worker that rests reads nothing. While something is paused, a worker of all queues asks
-which there are, as it can only say what it wants.
+What is paused is read before a worker claims, once a second at most; a worker that rests reads
+nothing. Where the claim leaves out by itself what is paused, it is read only when a job is there
+that no claim gave, so that the first job after a rest does not wait for that. While something is
+paused, a worker of all queues asks which there are, as it can only say what it wants.
 """
 
 from __future__ import annotations
@@ -41,10 +41,14 @@ class Served:
 
         A worker that is about to claim nothing need not know, unless it leaves out a queue.
         """
-        now = self._clock()
-        if now < self._next or not (claims or self._paused):
+        reads = claims and not self._store.leaves_out_paused
+        if self._clock() < self._next or not (reads or self._paused):
             return False
-        self._next = now + FRESH
+        return self.read()
+
+    def read(self) -> bool:
+        """Read what is paused; True if it is not what it was."""
+        self._next = self._clock() + FRESH
         before, self._paused = self._paused, self._store.control.paused_queues(self._backend)
         return self._paused != before
 

@@ -63,6 +63,9 @@ class Store(ABC):
     #: Whether `listening` tells of new jobs only, and not of whatever is written.
     tells_of_jobs: ClassVar[bool] = True
 
+    #: Whether a claim gives nothing of a queue that is paused, though it is wanted.
+    leaves_out_paused: ClassVar[bool] = False
+
     def __init__(self, alias: str) -> None:
         self.alias = alias
 

@@ -3,18 +3,41 @@
 Making a cursor, adapting parameters and reading rows takes more of the interpreter's time than
 PostgreSQL takes for a short statement. So the shortest ones, of which there are many, are sent by
 psycopg's own low-level interface (`psycopg.pq`). What they raise is what a cursor would raise.
+
+Half of what PostgreSQL does for such a statement is reading and planning it, which it need do only
+once for each connection. Only who has set `prepare_threshold` in the OPTIONS of DATABASES has said
+that a connection stays with one session of the server, which Django does not take for granted; then
+a statement is prepared after as many executions as psycopg would prepare it. Outside a transaction
+only: psycopg forgets all that is prepared when one is rolled back, and others may do so too. That
+is noticed by an error, after which the statement is sent once more, and which in a transaction
+would be its end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from psycopg import generators
-from psycopg.errors import error_from_result
+from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+
+
+@dataclass(slots=True)
+class _Session:
+    """What one connection has executed."""
+
+    times: dict[bytes, int] = field(default_factory=dict)
+    names: dict[bytes, bytes] = field(default_factory=dict)  # of what is prepared
+
+
+_numbers = count()
+_sessions: WeakKeyDictionary[Any, _Session] = WeakKeyDictionary()
 
 
 def can_ask(driver: Any) -> bool:
@@ -33,9 +56,36 @@ def ask(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> An
     It is waited for as psycopg waits, which leaves signals and other greenlets their turn.
     """
     with driver.lock:
-        driver.pgconn.send_query_params(statement, parameters)
-        [result] = driver.wait(generators.execute(driver.pgconn))
-    return _checked(result)
+        is_alone = driver.pgconn.transaction_status == TransactionStatus.IDLE
+        if is_alone and driver.prepare_threshold is not None:
+            return _ask_prepared(driver, statement, parameters)
+        return _ask_plainly(driver, statement, parameters)
+
+
+def _ask_plainly(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> Any:
+    driver.pgconn.send_query_params(statement, parameters)
+    return _answer(driver)
+
+
+def _ask_prepared(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> Any:
+    session = _sessions.get(driver)
+    if session is None:
+        session = _sessions[driver] = _Session()
+    name = session.names.get(statement)
+    if name is None:
+        times = session.times[statement] = session.times.get(statement, 0) + 1
+        if times <= driver.prepare_threshold:
+            return _ask_plainly(driver, statement, parameters)
+        name = b"hosting_%d" % next(_numbers)
+        driver.pgconn.send_prepare(name, statement)
+        _answer(driver)
+        session.names[statement] = name
+    driver.pgconn.send_query_prepared(name, parameters)
+    try:
+        return _answer(driver)
+    except InvalidSqlStatementName:
+        del _sessions[driver]
+        return _ask_plainly(driver, statement, parameters)
 
 
 def perform(driver: Any, statement: str) -> None:
@@ -44,6 +94,11 @@ def perform(driver: Any, statement: str) -> None:
         _checked(driver.pgconn.exec_(statement.encode()))
     else:
         driver.execute(statement)  # begins the transaction, or says why it cannot go on
+
+
+def _answer(driver: Any) -> Any:
+    [result] = driver.wait(generators.execute(driver.pgconn))
+    return _checked(result)
 
 
 def _checked(result: Any) -> Any:

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
-from psycopg import IsolationLevel
+from psycopg import Cursor, IsolationLevel
 
 from hosting.cancellation import CancellationToken
 from hosting.models import Job
@@ -55,6 +55,8 @@ START = (-32768, float("-inf"), UUID(int=0))
 
 class PostgreSQLStore(SQLStore):
     """Keeps jobs in PostgreSQL."""
+
+    leaves_out_paused = True
 
     def add_many(self, jobs: Sequence[NewJob]) -> None:
         if jobs:
@@ -100,7 +102,10 @@ class PostgreSQLStore(SQLStore):
         return Look(*row)
 
     def _execute(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        with connection.connection.cursor() as cursor:
+        driver = connection.connection
+        # Django's cursor puts the parameters into the text, which therefore is never prepared.
+        prepares = driver.prepare_threshold is not None
+        with Cursor(driver) if prepares else driver.cursor() as cursor:
             return list(cursor.execute(statement, parameters).fetchall())
 
     def _perform(self, connection: Any, statement: str) -> None:
@@ -247,12 +252,13 @@ class _PostgreSQLUpkeep(TableUpkeep):
 
 def _places(wanted: Wanted, names: Collection[str]) -> list[Any]:
     """The parameters of a claim."""
-    rest = [wanted.backend, wanted.limit, wanted.worker_id]
+    backend = wanted.backend
+    rest = [wanted.limit, wanted.worker_id]
     places = {name: wanted.after.get(name, START) for name in names}
     if len(places) == 1:
         [(name, key)] = places.items()
-        return [name, *key, *rest]
-    return [*_columns(places), *rest]
+        return [name, *key, backend, backend, name, *rest]
+    return [*_columns(places), backend, backend, *rest]
 
 
 def _columns(places: Mapping[str, Key]) -> list[list[Any]]:

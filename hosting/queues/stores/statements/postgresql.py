@@ -20,6 +20,7 @@ from hosting.queues.stores.statements.shared import (
     HELD_UP,
     JOB,
     KEPT,
+    PAUSED,
     PROCESS,
     RESULT,
     appended,
@@ -123,6 +124,7 @@ _DUE_IN_ONE = f"""
             WHERE job.state = 'ready' AND job.queue_name = %s
                 AND (job.rank, job.due_at, job.id) > (%s, to_timestamp(%s), %s)
                 AND job.backend = %s
+                AND NOT EXISTS (SELECT 1 FROM {PAUSED} WHERE backend = %s AND name = %s)
             ORDER BY job.rank, job.due_at, job.id
             LIMIT [most] FOR UPDATE SKIP LOCKED
         ) AS found
@@ -145,7 +147,9 @@ _DUE_IN_MANY = f"""
     due AS MATERIALIZED (
         SELECT found.place FROM {_PLACES}, LATERAL (
             SELECT job.ctid AS place, job.rank, job.due_at, job.id FROM {JOB} AS job
-            WHERE {_BEHIND}
+            WHERE {_BEHIND} AND NOT EXISTS (
+                SELECT 1 FROM {PAUSED} WHERE backend = %s AND name = given.queue_name
+            )
             ORDER BY job.rank, job.due_at, job.id
             LIMIT [most] FOR UPDATE SKIP LOCKED
         ) AS found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hosting.models import HostProcess, Job, JobResult
+from hosting.models import HostProcess, Job, JobResult, PausedQueue
 
 JOB = f'"{Job._meta.db_table}"'
 RESULT = f'"{JobResult._meta.db_table}"'
+PAUSED = f'"{PausedQueue._meta.db_table}"'
 PROCESS = f'"{HostProcess._meta.db_table}"'
 
 #: The columns that a job takes along when it moves to the results, as they are.
