@@ -10,11 +10,13 @@ from bench.results import Results, Spread
 NOTES = (
     "Medians of the rounds, with the least and the greatest; ratios within a round.",
     "Every subject logs at WARNING, so no line per job. Subjects on Redis stand under postgresql.",
-    "CONN_MAX_AGE is 60 for all that use Django (huey and dramatiq keep their connections anyway).",
+    "CONN_MAX_AGE is 60 for all that use Django (huey and dramatiq keep their connections anyway),",
+    "and prepare_threshold 5, as by psycopg's default, also for the raw INSERT of the floor.",
     "hosting: SQLite in WAL with synchronous=NORMAL; huey: without fsync, one thread, no results;",
     "pgqueuer: batches of 500; dramatiq: 8 threads, prefetch 1,000; celery: solo pool, no results;",
     "rq: SimpleWorker, no results; procrastinate: 10 at a time, finished jobs deleted.",
     "floor: psycopg alone (claim 500, then delete; raw INSERT; INSERT+NOTIFY to LISTEN).",
+    "orm: INSERTs by the ORM in one process, 100 in a transaction, with no queue around them.",
 )
 
 Row = Sequence[str]

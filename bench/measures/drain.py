@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from bench import work
+from bench.measures import orm
 from bench.order import CannotBeMeasured, Numbers, Order
 from bench.waiting import reached, wait_until
 from bench.workers import Worker, running
@@ -33,6 +34,8 @@ def two_processes(order: Order) -> Numbers:
 
 def inserting(order: Order) -> Numbers:
     """Jobs that insert a row by the ORM."""
+    if order.peer == "orm":
+        return orm.alone(order)
     return _filled_and_drained(order, work.INSERT, 1)
 
 

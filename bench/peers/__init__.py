@@ -51,6 +51,7 @@ ENTRIES = [
         jobs=100_000,
     ),
     Entry("floor", "floor", (POSTGRESQL,), ("drain", "enqueue", "latency"), jobs=200_000),
+    Entry("orm", "ours", _BOTH, ("insert",), jobs=20_000),
     Entry("executor", "executor", (POSTGRESQL,), ("memory",), jobs=200_000),
     Entry("pgqueuer", "pgqueuer_", (POSTGRESQL,), ("drain", "latency", "idle"), jobs=50_000),
     Entry(
