@@ -30,8 +30,8 @@ microseconds. The worker's share is parted by samples of its stacks (`bench/meas
 _MISSED = """Where a goal is missed:
 
 - The latency goal is that of a notification alone. A job is claimed after that, by a second
-  statement with a commit of its own, and handed to a thread: two thirds of the time. Of the peers on
-  PostgreSQL none is as quick.
+  statement with a commit of its own, and handed to a thread: two thirds of the time. None of the
+  peers on PostgreSQL is as quick.
 - One call of `enqueue` also validates the arguments, makes the result that it returns, and asks
   whether a worker sleeps. `enqueue_many` does most of that once for all.
 - Jobs that insert a row spend most of their time in the ORM, which holds the interpreter: what it

@@ -11,6 +11,9 @@ from typing import Any
 POSTGRESQL = "postgresql"
 SQLITE = "sqlite"
 
+#: The variable that names other services than the worker, as JSON.
+SERVICES = "BENCH_SERVICES"
+
 _PREFIX = "BENCH_"
 
 

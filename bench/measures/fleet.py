@@ -14,7 +14,7 @@ from django.db import connection
 
 from bench.measures.idle import REST, STARTUP, statements_of
 from bench.order import Numbers, Order
-from bench.project.settings import SERVICES
+from bench.place import SERVICES
 from bench.waiting import pause, wait_until
 from bench.workers import running
 from hosting import fleet

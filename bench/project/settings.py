@@ -11,7 +11,7 @@ import os
 
 import django
 
-from bench.place import Place
+from bench.place import SERVICES, Place
 
 DEBUG = False
 SECRET_KEY = "for measurements only"
@@ -28,9 +28,6 @@ if BACKEND.startswith("django_tasks_db."):
     INSTALLED_APPS.append("django_tasks_db")
 
 TASKS = {"default": {"BACKEND": BACKEND}}
-
-#: The variable that names other services than the worker, as JSON.
-SERVICES = "BENCH_SERVICES"
 
 _WORKER = ["hosting.TaskWorker"] if BACKEND.startswith("hosting.") else []
 HOSTED_SERVICES = json.loads(os.environ.get(SERVICES, "null")) or _WORKER
