@@ -169,8 +169,10 @@ LOGGING = {
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "plain"},
+        # What jobs and services log can be read in the admin.
+        "lines": {"class": "hosting.observability.lines.LogLineHandler"},
     },
-    "root": {"handlers": ["console"], "level": "WARNING"},
+    "root": {"handlers": ["console", "lines"], "level": "WARNING"},
     "loggers": {
         # No handlers of its own, which would print each record a second time in development.
         "django": {"handlers": [], "level": "INFO"},

@@ -42,6 +42,10 @@ attempt_ended = Signal()
 #: of the worker), `attempts` (a list of `SettledAttempt`).
 attempts_settled = Signal()
 
+#: A worker has settled and claimed in one round trip. sender: the store's class; `service` (the
+#: name of the worker), `seconds` it took, `settled` and `claimed` (how many jobs).
+round_trip_finished = Signal()
+
 #: Jobs were taken from processes that are gone. sender: the store's class; `rescue` (a `Rescue`).
 jobs_rescued = Signal()
 

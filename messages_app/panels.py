@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 
 from hosting.fleet import FleetService
+from hosting.services.health import Condition
 from messages_app.services import ScopedHostedService, TimedHostedService
 
 
@@ -31,6 +32,7 @@ class Copy:
     since: datetime | None
     process: str
     restarts: int
+    trouble: str  # of a copy that runs, but not as it should
     error: str | None
     facts: list[tuple[str, Any]]
     failures: int
@@ -119,10 +121,17 @@ def _copy(service: FleetService, labels: Mapping[str, str]) -> Copy:
         since=service.since,
         process=f"{service.kind} process {service.pid} on {service.host_name}",
         restarts=service.restarts,
+        trouble=_trouble(service),
         error=service.last_error,
         facts=[(label, _fact(service.facts.get(key))) for key, label in labels.items()],
         failures=service.facts.get("failures") or service.facts.get("failed") or 0,
     )
+
+
+def _trouble(service: FleetService) -> str:
+    if service.condition in (Condition.HEALTHY, Condition.DOWN):  # the state says as much
+        return ""
+    return f"{service.condition}: {service.reason}"
 
 
 def _fact(value: Any) -> Any:

@@ -16,6 +16,9 @@ os.environ.update(SETTINGS_ENVIRONMENT)
 
 from config.settings import *  # noqa: E402
 
+# Nothing is to be written beside what a test does itself.
+LOGGING["root"] = {"handlers": ["console"], "level": "WARNING"}
+
 # Another backend of the task API, which the conformance suite is run over where it is installed.
 if find_spec("django_tasks_db"):
     INSTALLED_APPS.append("django_tasks_db")

@@ -8,6 +8,7 @@ actions                       what is done with jobs
 depths, traffic, charts       the page of queues: what waits, and what has ended
 queues                        ... with its actions
 processes                     the page of the fleet
+lines                         the log lines of jobs and services that are kept
 
 Every query is bounded, whatever the tables hold: it reads so many rows along an index, and the page
 says where it has stopped.

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
+from hosting.dashboard import lines
 from hosting.dashboard.actions import ACTIONS, MOST, Action, act
 from hosting.dashboard.counts import by_state
 from hosting.dashboard.detail import detail_of, possible, state_of
@@ -81,6 +82,7 @@ class JobPage(Page):
             "here": request.get_full_path(),
             "list": self.address("changelist"),
             "log": logged(Job, job_id),
+            "lines": lines.of_job(job_id) if lines.may_view(request) else None,
         }
         return self.render(request, "job.html", row.task_path, context)
 

@@ -13,10 +13,12 @@ from django.urls import URLPattern, path
 from django.utils.dateparse import parse_datetime
 
 from hosting import remote
+from hosting.dashboard import lines
 from hosting.dashboard.page import Page, logged_last
 from hosting.fleet import STALE_AFTER
 from hosting.models import HostProcess, ServiceAction, ServiceCommand
 from hosting.queues.stores.clock import DatabaseNow, ago
+from hosting.services.health import Condition
 
 #: Processes that are shown, those last started first.
 MOST = 200
@@ -44,6 +46,14 @@ class Shown:
         return "\n".join(f"{name}: {json.dumps(value)}" for name, value in facts.items())
 
     @property
+    def trouble(self) -> str:
+        """What is the matter with a service that runs."""
+        condition = str(self.status.get("condition") or Condition.HEALTHY)
+        if condition in (Condition.HEALTHY, Condition.DOWN):  # the state says as much
+            return ""
+        return f"{condition}: {self.status.get('reason', '')}"
+
+    @property
     def token(self) -> Any:
         """That of its lease, if it has one."""
         return (self.status.get("facts") or {}).get("lease_token", "")
@@ -57,6 +67,7 @@ class ProcessPage(Page):
         return [
             path("", wrap(self.changelist_view), name="hosting_hostprocess_changelist"),
             path("act/", wrap(self.act_view), name="hosting_hostprocess_act"),
+            path("log/", wrap(self.log_view), name="hosting_hostprocess_log"),
         ]
 
     def changelist_view(
@@ -76,8 +87,25 @@ class ProcessPage(Page):
             "act": self.address("act"),
             "here": request.get_full_path(),
             "log": logged_last(HostProcess),
+            "lines": self.address("log") if lines.may_view(request) else "",
         }
         return self.render(request, "fleet.html", "Fleet", context)
+
+    def log_view(self, request: HttpRequest) -> HttpResponse:
+        """What a service has logged."""
+        self.require(self.has_view_or_change_permission(request) and lines.may_view(request))
+        name = request.GET.get("service", "").replace("\0", "")
+        before, level = request.GET.get("before", ""), request.GET.get("level", "")
+        is_number = before.isdecimal() and len(before) < 19
+        context = {
+            "service": name,
+            "lines": lines.of_service(name, level, int(before) if is_number else None),
+            "is_newest": not is_number,
+            "levels": list(lines.LEVELS),
+            "level": level if level in lines.LEVELS else "",
+            "fleet": self.address("changelist"),
+        }
+        return self.render(request, "service_log.html", f"Log of {name}", context)
 
     def act_view(self, request: HttpRequest) -> HttpResponse:
         """Ask something of a service."""

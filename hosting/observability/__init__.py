@@ -8,6 +8,7 @@ collecting    asks the database at a scrape, and what is in memory
 tracing       spans of OpenTelemetry for jobs and ticks (TRACING)
 receiving     what an observer is
 logs          the fields of a service or job on every log record
+lines         keeps log lines for the admin, with linewriter and linetable
 
 `prometheus`, `collecting` and `tracing` need the extras of the same name, and are imported only
 where they are switched on.

@@ -25,12 +25,16 @@ from hosting.signals import (
     attempts_settled,
     host_started,
     jobs_rescued,
+    round_trip_finished,
     service_state_changed,
     tick_finished,
 )
 
 #: Upper ends of the classes (seconds): from a quick statement to half an hour.
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+
+#: The same for a statement or two.
+TRIP_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 
 class Meters:
@@ -57,6 +61,13 @@ class Meters:
             "How long jobs that were due waited for their attempt.",
             ["task", "queue"],
             **timed,
+        )
+        self._round_trip = Histogram(
+            "hosting_worker_round_trip_seconds",
+            "How long it took a worker to settle jobs in its database and to claim others.",
+            ["service"],
+            buckets=TRIP_BUCKETS,
+            **own,
         )
         self._rescued = Counter(
             "hosting_jobs_rescued",
@@ -111,6 +122,10 @@ class Meters:
             observe_all(self._run.labels(*pair), taken)
             observe_all(self._wait.labels(*pair), waits[pair])
 
+    def note_round_trip(self, service: str, seconds: float, **_: Any) -> None:
+        """Note that a worker has settled and claimed."""
+        self._round_trip.labels(service).observe(seconds)
+
     def note_rescue(self, rescue: Any, **_: Any) -> None:
         """Note what was taken from processes that are gone."""
         for outcome in ("given_back", "buried", "cancelled"):
@@ -141,6 +156,7 @@ class Observer(Receivers):
         super().__init__(
             {
                 attempts_settled: meters.note_attempts,
+                round_trip_finished: meters.note_round_trip,
                 jobs_rescued: meters.note_rescue,
                 tick_finished: meters.note_tick,
                 service_state_changed: meters.note_state,

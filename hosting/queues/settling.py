@@ -26,8 +26,9 @@ from hosting.queues.outage import DATABASE_TROUBLE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.results import to_result
-from hosting.queues.stores.values import Claim, Exchange, Wanted
+from hosting.queues.stores.values import Claim, Exchange, Settlement, Wanted
 from hosting.queues.telling import tell_settled
+from hosting.signals import round_trip_finished
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Settler:
         self._release([each for each in batch if each.ending is Ending.RELEASED])
         ended = [each for each in batch if each.ending is not Ending.RELEASED]
         try:
-            done = self._store.exchange([each.settlement for each in ended], wanted)
+            done = self._ask([each.settlement for each in ended], wanted)
         except DATABASE_TROUBLE:
             raise
         except Exception as error:
@@ -123,6 +124,20 @@ class Settler:
             return ()
         self._note(ended, done)
         return done.claims
+
+    def _ask(self, settlements: Sequence[Settlement], wanted: Wanted | None) -> Exchange:
+        if not round_trip_finished.receivers:
+            return self._store.exchange(settlements, wanted)
+        began = time.monotonic()
+        done = self._store.exchange(settlements, wanted)
+        round_trip_finished.send_robust(
+            type(self._store),
+            service=self._service,
+            seconds=time.monotonic() - began,
+            settled=len(settlements),
+            claimed=len(done.claims),
+        )
+        return done
 
     def _settle_singly(self, outcomes: Sequence[Outcome], error: Exception) -> None:
         """Find out whose fault it is that a batch is not taken."""

@@ -20,11 +20,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.process]
 
 PAGES = {
     "fleet": "hostprocess/",
+    "log": "hostprocess/log/?service=TimedHostedService",
     "jobs": "job/",
     "failed": "job/?state=failed",
     "queues": "pausedqueue/",
     "schedules": "schedule/",
 }
+LINES = ".hosting-lines pre"
 PASSWORD = "correct horse battery"
 EVIL = '<img src=x onerror="window.isHurt = true"><script>window.isHurt = true</script>'
 # Run by `manage.py shell`, in the order of the lines.
@@ -97,6 +99,7 @@ def test_a_walk_through_all_pages(browser: Chrome, admin: str, tmp_path: Path) -
     browser.get(admin + PAGES["fleet"])  # from then on processes look every second what is asked
     a_job_is_found_and_retried(browser, admin)
     what_a_job_was_given_is_text(browser)
+    a_service_has_a_log(browser, admin)
     a_schedule_is_run(browser, admin)
     browser.get(admin + PAGES["queues"])
     click(browser, "[aria-label='Pause default']")
@@ -143,12 +146,24 @@ def what_a_job_was_given_is_text(browser: Chrome) -> None:
     """Nothing of it is an element; what was closed stays closed; and it can be discarded."""
     click(browser, "#dashboard-rows .hosting-task a")
     assert EVIL in text(browser, "#arguments ~ pre").replace('\\"', '"')
+    wait_until(browser, lambda: any("Traceback" in each for each in texts(browser, LINES)))
     assert browser.find_elements(By.CSS_SELECTOR, "#content img, #content script") == []
     browser.find_element(By.CSS_SELECTOR, "#dashboard-job details summary").click()
     refresh(browser)
     assert not browser.execute_script("return document.querySelector('details').open")
     click(browser, "button[value=discard]", confirm=True)
     assert "Discarded: 1." in text(browser, ".messagelist")
+
+
+def a_service_has_a_log(browser: Chrome, admin: str) -> None:
+    """It grows while one looks at it."""
+    browser.get(admin + PAGES["fleet"])
+    click(browser, "[aria-label='Log of TimedHostedService']")
+    wait_until(browser, lambda: any("Timed" in each for each in texts(browser, LINES)))
+    count = len(texts(browser, LINES))
+    wait_until(browser, lambda: len(texts(browser, LINES)) > count)
+    browser.find_element(By.LINK_TEXT, "Error and above").click()
+    wait_until(browser, lambda: "No line of it is kept at this level" in text(browser, "#content"))
 
 
 def a_paused_queue_keeps_its_jobs(browser: Chrome, admin: str) -> None:

@@ -50,6 +50,17 @@ def process(name: str = "host:1:ab", seen: float = 0, **services: Any) -> HostPr
     return row
 
 
+def test_what_is_the_matter_with_a_service_that_runs_is_shown(client: Client) -> None:
+    process(
+        mailer={"condition": "degraded", "reason": "the relay <b> is away"},
+        healthy={"condition": "healthy", "reason": ""},
+        old={},
+    )
+    page = client.get(PAGE)
+    assert "degraded: the relay &lt;b&gt; is away" in page.content.decode()
+    assert "healthy:" not in shown(page)
+
+
 def ask(client: Client, action: str, service: str = "mailer", name: str = "host:1:ab") -> Any:
     values = {"action": action, "service": service, "process": name}
     return client.post(ACT, values, follow=True)

@@ -177,6 +177,14 @@ class TestPanels:
         assert "OperationalError: <locked>" in text
         assert "failed 3" in text
 
+    def test_what_is_the_matter_with_a_service_that_runs_shows(self, client: Client) -> None:
+        worker = service("TaskWorker", condition="stuck", reason="no sign of life for <70> s")
+        process("worker", 2, [worker])
+
+        text = text_of(client.get("/"), 'section id="queued"')
+
+        assert "stuck: no sign of life for <70> s" in text
+
 
 class TestMessages:
     def test_the_newest_is_last(self, client: Client) -> None:

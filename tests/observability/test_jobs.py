@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 import hosting
 from hosting.models import Job
 from hosting.queues import workshop
-from hosting.signals import attempts_settled
+from hosting.queues.stores import store_for
+from hosting.signals import attempts_settled, round_trip_finished
 from tests.observability.conftest import Observed
 from tests.queues import tasks
 from tests.queues.conftest import RunningWorker, until
@@ -116,3 +117,30 @@ def test_a_queue_that_cannot_be_is_no_label() -> None:
 
     labels = Labels(most=2)
     assert [labels.of(name) for name in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER, "a", OTHER]
+
+
+def test_round_trips_of_a_worker_to_its_database_are_timed(
+    worker: Start, observed: Observed
+) -> None:
+    heard: list[dict[str, Any]] = []
+
+    def hear(sender: Any, **payload: Any) -> None:
+        heard.append({**payload, "sender": sender})
+
+    round_trip_finished.connect(hear)
+    try:
+        running = worker()
+        tasks.add.enqueue(1, 2)
+        until(lambda: sum(each["settled"] for each in heard) == 1)
+    finally:
+        round_trip_finished.disconnect(hear)
+
+    name = running.service.name
+    assert sum(each["claimed"] for each in heard) == 1
+    assert {(each["service"], each["sender"]) for each in heard} == {
+        (name, type(store_for("default")))
+    }
+    assert all(0 < each["seconds"] < 20 for each in heard)
+    count = observed.scrape().value("hosting_worker_round_trip_seconds_count", service=name)
+    assert count is not None
+    assert count >= len(heard)

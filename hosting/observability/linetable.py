@@ -1,0 +1,48 @@
+"""The table of log lines: adding, and removing what is too much or too old, in small batches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from hosting.models import LogLine
+
+#: Lines that one statement removes.
+BATCH = 1_000
+
+
+def add(lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write lines with these values."""
+    LogLine._default_manager.bulk_create([LogLine(**values) for values in lines])
+
+
+def leave_last(service: str, count: int) -> None:
+    """Of what a service has logged outside of jobs, leave so many lines."""
+    rows = LogLine._default_manager.filter(service=service, job_id__isnull=True)
+    last = list(rows.order_by("-id").values_list("id", flat=True)[count : count + 1])
+    if last:
+        too_many = rows.filter(id__lte=last[0])
+        while _remove(too_many.order_by("id").values_list("id", flat=True)[:BATCH]):
+            pass
+
+
+def leave_days(days: int) -> None:
+    """Remove what is older. Ids grow with time, so the first that is not ends the search."""
+    since = timezone.now() - timedelta(days=days)
+    while True:
+        oldest = LogLine._default_manager.order_by("id").values_list("id", "made_at")[:BATCH]
+        old = [key for key, made_at in oldest if made_at < since]
+        _remove(old)
+        if len(old) < BATCH:
+            return
+
+
+def _remove(ids: Collection[int] | QuerySet[LogLine, int]) -> bool:
+    found = list(ids)
+    if found:
+        LogLine._default_manager.filter(id__in=found).delete()
+    return bool(found)

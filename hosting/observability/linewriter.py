@@ -1,0 +1,183 @@
+"""Writes log lines into their table, on a thread of its own, and keeps that table small."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import Counter, deque
+from contextvars import Context
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+
+from django.apps import apps
+from django.core.exceptions import AppRegistryNotReady
+
+from hosting.backoff import Backoff
+from hosting.context import log_fields
+from hosting.scope import Scope
+from hosting.threads import ServiceThread
+
+logger = logging.getLogger(__name__)
+
+#: Seconds for which lines are gathered, so that those of a moment are written together.
+PAUSE = 0.5
+
+#: The most lines that wait in memory; what comes while there are so many is not kept.
+MOST = 10_000
+
+#: The most lines that one statement writes.
+BATCH = 500
+
+#: Seconds that `flush` waits.
+PATIENCE = 2.0
+
+#: Seconds between two looks at which lines are too old.
+SWEEP = 600.0
+
+BACKOFF = Backoff(initial=1.0, maximum=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line as the table has it."""
+
+    service: str
+    job_id: UUID | None
+    attempt: int | None
+    process: str
+    made_at: datetime
+    level: int
+    logger: str
+    text: str
+
+
+class LineWriter:
+    """Takes lines from any thread; keeps the last `per_service` of a service, and all for `days`.
+
+    Lines that a process has not written when it is killed are lost: those of the last half second.
+    """
+
+    def __init__(self, per_service: int, days: int) -> None:
+        self._per_service = per_service
+        self._days = days
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin with nothing, also in a forked process, whose parent writes what it has."""
+        self._pid = os.getpid()
+        self._lines: deque[Line] = deque()
+        self._left_out = 0
+        self._thread: ServiceThread | None = None
+        self._is_closed = False
+        self._changing = threading.Condition()
+        self._is_writing = False
+        self._is_hurried = False
+        self._failures = 0  # in a row
+        self._since_pruned: Counter[str] = Counter()
+        self._next_sweep = 0.0
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the thread that writes; what it logs itself is not kept."""
+        return self._thread is threading.current_thread()
+
+    def add(self, line: Line) -> None:
+        """Have the line written soon."""
+        if self._pid != os.getpid():
+            self._begin()
+        with self._changing:
+            if self._is_closed:
+                return
+            if len(self._lines) >= MOST:
+                self._left_out += 1
+                return
+            self._lines.append(line)
+            if self._thread is None:
+                # It works on nothing, whatever whoever has logged first works on.
+                self._thread = Context().run(ServiceThread, "hosting:lines", self._run)
+            self._changing.notify_all()
+
+    def flush(self) -> None:
+        """Wait until every line is written, or for a moment."""
+        if self._pid != os.getpid() or self.is_here:
+            return
+        with self._changing:
+            self._is_hurried = True
+            self._changing.notify_all()
+            self._changing.wait_for(lambda: not self._lines and not self._is_writing, PATIENCE)
+            self._is_hurried = False
+
+    def close(self) -> None:
+        """Take no more lines, and let the thread end."""
+        if self._pid != os.getpid():
+            return
+        with self._changing:
+            self._is_closed = True
+            self._changing.notify_all()
+
+    def _run(self) -> None:
+        while self._gather():
+            lines = list(islice(self._lines, BATCH))
+            is_written = self._try(lines)
+            with self._changing:
+                self._is_writing = False
+                if is_written:
+                    for _ in lines:
+                        self._lines.popleft()
+                self._changing.notify_all()
+
+    def _gather(self) -> bool:
+        """Wait until there is something to write, and a moment more; False at the end."""
+        with self._changing:
+            self._changing.wait_for(lambda: self._lines or self._is_closed)
+            pause = BACKOFF.delay(self._failures) if self._failures else PAUSE
+            self._changing.wait_for(lambda: self._is_closed or self._may_hurry, pause)
+            self._is_writing = not self._is_closed
+            return self._is_writing
+
+    @property
+    def _may_hurry(self) -> bool:
+        return self._is_hurried and not self._failures
+
+    def _try(self, lines: list[Line]) -> bool:
+        try:
+            with Scope():
+                self._write(lines)
+        except Exception as error:  # whatever it is, nobody who logs should hear of it
+            self._failures += 1
+            if self._failures == 1 and not isinstance(error, AppRegistryNotReady):
+                logger.warning(
+                    "Log lines of jobs and services cannot be written: %s",
+                    error,
+                    extra=log_fields(),
+                )
+            return False
+        self._failures = 0
+        with self._changing:
+            left_out, self._left_out = self._left_out, 0
+        if left_out:
+            logger.warning(
+                "%d log lines of jobs and services were not kept, as %d waited to be written",
+                left_out,
+                MOST,
+                extra=log_fields(),
+            )
+        return True
+
+    def _write(self, lines: list[Line]) -> None:
+        apps.check_models_ready()
+        from hosting.observability import linetable  # here, as it needs the models
+
+        linetable.add(map(asdict, lines))
+        self._since_pruned.update(line.service for line in lines if line.job_id is None)
+        for service, count in list(self._since_pruned.items()):
+            if count >= max(10, self._per_service // 10):
+                linetable.leave_last(service, self._per_service)
+                del self._since_pruned[service]
+        if (now := time.monotonic()) >= self._next_sweep:
+            self._next_sweep = now + SWEEP
+            linetable.leave_days(self._days)
