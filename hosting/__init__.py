@@ -2,7 +2,7 @@
 
 cancellation, schedules, backoff   values
 services, scope, lifetime, conf    what a project declares and writes
-supervision, host, stopping        what starts, watches over and stops it
+supervision, standing, host         what starts, watches over and stops it, and how it is
 leadership                         leases, and services of which one copy runs in the fleet
 background                         the in-memory queue and its service
 queues                             the durable queue: stores, backend, worker, schedules

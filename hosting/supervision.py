@@ -1,4 +1,4 @@
-"""One service under supervision: its state, its threads, its restarts.
+"""One service under supervision: its threads and its restarts.
 
 The host decides when a service starts and stops. What happens in between is decided here:
 `execute` runs on a thread of the service; when it ends, the restart policy says whether it is run
@@ -14,10 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
-
-from django.utils import timezone
 
 from hosting.backoff import Backoff, Intensity
 from hosting.cancellation import CANCELLATIONS, CancellationToken
@@ -26,12 +23,10 @@ from hosting.context import ServiceWork
 from hosting.exceptions import HostStateError
 from hosting.lifetime import HostLifetime
 from hosting.loop import CoroutineCall, EventLoopThread
-from hosting.services import BackgroundService, HostedService, ServiceState, ServiceStatus
-from hosting.services.health import Condition, Health
+from hosting.services import BackgroundService, HostedService, ServiceState
 from hosting.services.lease import Lease, Unleased
-from hosting.signals import service_state_changed
+from hosting.standing import Standing
 from hosting.threads import ServiceThread
-from hosting.vitals import Vitals, publish
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +43,7 @@ class Policy:
     backoff: Backoff = field(default_factory=Backoff)
 
 
-class SupervisedService:
+class SupervisedService(Standing):
     """A service in a host: calls its methods where they belong, and keeps it running."""
 
     def __init__(
@@ -58,25 +53,14 @@ class SupervisedService:
         policy: Policy | None = None,
         lease: Lease | None = None,
     ) -> None:
-        self.lease = lease or Unleased()
-        self.service = service
-        self.name = name or type(service).__name__
         self.policy = policy or Policy()
-        self.state = ServiceState.CREATED
+        super().__init__(service, name or type(service).__name__, self.policy.watchdog)
+        self.lease = lease or Unleased()
         self.stopping = CancellationToken()
         self.lifetime = HostLifetime()
         #: Makes the next life of this service, for when it was stopped by hand; None: it has none.
         self.again: Callable[[], SupervisedService] | None = None
         self.is_halted = False  # whether it was stopped by hand
-        self._since: datetime = timezone.now()
-        self._moving = threading.Lock()
-        self._ready = False
-        self._restarts = 0
-        self._last_error: str | None = None
-        self.vitals = Vitals(
-            service.watchdog if self.policy.watchdog is None else self.policy.watchdog,
-            self._condition_changed,
-        )
         self._intensity = Intensity(self.policy.max_restarts, self.policy.restart_period)
         self._start: ServiceThread | None = None
         self._execution: ServiceThread | None = None
@@ -157,95 +141,11 @@ class SupervisedService:
         call = self._coroutines.get(thread.ident or 0)
         return call.stack() if call else thread.stack()
 
-    # State
-
-    def move(self, new: ServiceState, error: BaseException | None = None) -> bool:
-        """Enter a state and announce it; False if the service may not enter it any more."""
-        with self._moving:
-            old = self.state
-            if not old.may_become(new):
-                return False
-            self.state, self._since = new, timezone.now()
-            if error is not None:
-                self._last_error = f"{type(error).__name__}: {error}"
-            if new is not ServiceState.RUNNING:
-                self._ready = False
-                self.vitals.end()
-            else:
-                # If it reports that itself, it may have done so from its `start`.
-                self._ready = self._ready or not self.service.reports_ready
-                self.vitals.begin()
-        self.announce(old, new, error)
-        return True
-
-    def announce(self, old: ServiceState, new: ServiceState, error: BaseException | None) -> None:
-        """Tell those who listen of a new state."""
-        service_state_changed.send_robust(
-            type(self.service), service=self.name, old=old, new=new, error=error
-        )
-
-    def ready(self) -> None:
-        """Note that the service, which is starting or running, does its work from now on."""
-        with self._moving:
-            self._ready = self._is_alive
-
-    def beat(self, pause: float = 0.0, part: str = "") -> None:
-        """Note a sign of life of the service, or of a part of it."""
-        self.vitals.beat(pause, part)
-
-    def degraded(self, reason: str) -> None:
-        """Note that the service, which is starting or running, does its work badly."""
-        if self._is_alive:
-            self.vitals.degrade(reason)
-
-    def healthy(self) -> None:
-        """Note that the service does its work as it should."""
-        self.vitals.recover()
-
-    @property
-    def _is_alive(self) -> bool:
-        return self.state in (ServiceState.STARTING, ServiceState.RUNNING)
-
-    def health(self) -> Health:
-        """What can be said now of the service's health."""
-        if not self.state.is_healthy:
-            is_again = self.state is ServiceState.RESTARTING
-            return Health(Condition.DOWN, "crashed, is run again" if is_again else "has failed")
-        return self.vitals.health()
-
-    def _condition_changed(self, old: Health, new: Health) -> None:
-        execution = self._execution
-        here = self.stack(execution) if execution else "(it has no thread of its own)\n"
-        publish(self.service, self.name, old, new, here)
-
-    def status(self, *, with_facts: bool = True) -> ServiceStatus:
-        """What is known of the service now; without its facts, from memory alone."""
-        service_class, health = type(self.service), self.health()
-        return ServiceStatus(
-            name=self.name,
-            service=f"{service_class.__module__}.{service_class.__qualname__}",
-            state=self.state,
-            since=self._since,
-            ready=self._ready,
-            restarts=self._restarts,
-            last_error=self._last_error,
-            facts=self._facts() if with_facts else {},
-            reports_ready=self.service.reports_ready,
-            condition=health.condition,
-            reason=health.reason,
-            beat_at=self.vitals.beat_at,
-        )
-
-    def _facts(self) -> dict[str, Any]:
-        try:
-            return dict(self.service.facts())
-        except Exception as error:
-            logger.exception(
-                "Service %r cannot report on itself", self.name, extra={"service": self.name}
-            )
-            return {"error": repr(error)}
-
     # Execution
+
+    def where(self) -> str:
+        execution = self._execution
+        return self.stack(execution) if execution else super().where()
 
     @property
     def execution(self) -> ServiceThread | None:
@@ -271,7 +171,7 @@ class SupervisedService:
             pause = self._judge_end(error)
             if pause is None or self.stopping.wait(pause) or not self.move(ServiceState.RUNNING):
                 return
-            self._restarts += 1
+            self.restarts += 1
 
     def _execute_once(self) -> BaseException | None:
         assert isinstance(self.service, BackgroundService)

@@ -141,7 +141,7 @@ class SingletonService(SupervisedService):
         except Exception as failure:
             error = failure
         errors = term.end(self._time_to_stop())
-        self._restarts += term.status().restarts
+        self.restarts += term.status().restarts
         self._term = None
         self._part_with_lease(term)
         if self.stopping.is_cancelled and errors:
