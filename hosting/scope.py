@@ -56,7 +56,7 @@ class Scope:
             refresh_connections()
 
     async def __aenter__(self) -> Scope:
-        await self._thread.__aenter__()  # type: ignore[no-untyped-call]
+        await self._thread.__aenter__()  # type: ignore[no-untyped-call]  # asgiref's
         if self._is_nested():
             await sync_to_async(refresh_connections)()
         return self
@@ -71,7 +71,7 @@ class Scope:
             self._resources.__exit__(exc_type, exc, traceback)
         finally:
             await sync_to_async(refresh_connections if self._is_nested() else close_connections)()
-            await self._thread.__aexit__(  # type: ignore[no-untyped-call]
+            await self._thread.__aexit__(  # type: ignore[no-untyped-call]  # asgiref's
                 exc_type, exc, traceback
             )
 
@@ -148,7 +148,7 @@ def _has_nothing_to_refresh() -> bool:
     it keeps what this thread has, and says no to anything there that it does not know.
     """
     try:
-        kept = connections._connections._storage.__dict__  # type: ignore[attr-defined]
+        kept = connections._connections._storage.__dict__  # type: ignore[attr-defined]  # private
     except AttributeError:
         return False
     for connection in kept.values():

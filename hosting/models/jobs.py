@@ -44,6 +44,7 @@ class Enqueued(models.Model):
     options = models.TextField(default="", blank=True)  # what `using` changed of the task's own
     limit_key = models.CharField(max_length=LONGEST_KEY, default="", blank=True)
     # Taken as long as there is a `Job`; a result keeps it for a job that is run again.
+    # NULL, as of those any number is unique.
     unique_key = models.CharField(max_length=LONGEST_KEY, null=True, blank=True)  # noqa: DJ001
     unique_until_claimed = models.BooleanField(default=False)
 

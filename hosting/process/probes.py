@@ -165,8 +165,8 @@ class _Probe(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._say(405, {"status": "refused", "allowed": ["GET", "HEAD"]}, Allow="GET, HEAD")
 
-    do_HEAD = do_GET  # noqa: N815
-    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST  # noqa: N815
+    do_HEAD = do_GET  # noqa: N815 - as http.server asks for them
+    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST  # noqa: N815 - as above
 
     def version_string(self) -> str:
         return "hosting"

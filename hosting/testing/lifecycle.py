@@ -85,7 +85,7 @@ def _count_closes(service: HostedService) -> list[HostedService]:
         closed.append(service)
         return close(*args)
 
-    service.close = counted  # type: ignore[method-assign]
+    service.close = counted  # type: ignore[method-assign]  # of this one only
     return closed
 
 
