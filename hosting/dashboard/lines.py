@@ -63,7 +63,13 @@ def of_service(name: str, level: str, before: int | None) -> Lines:
     return _last(rows if before is None else rows.filter(id__lt=before))
 
 
+def newest(rows: QuerySet[LogLine]) -> QuerySet[LogLine]:
+    """The lines that a page reads of those of one job, or of one service without a job."""
+    # All have one `job_id`, or none: it is said for the index, or PostgreSQL may read all lines.
+    return rows.order_by("-job_id", "-id")[: MOST + 1]
+
+
 def _last(rows: QuerySet[LogLine]) -> Lines:
-    found = list(rows.order_by("-id")[: MOST + 1])
+    found = list(newest(rows))
     shown = [ShownLine(row) for row in reversed(found[:MOST])]
     return Lines(shown, shown[0].row.pk if len(found) > MOST else None)

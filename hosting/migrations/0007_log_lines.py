@@ -28,15 +28,9 @@ class Migration(migrations.Migration):
             options={
                 "default_permissions": ("view",),
                 "indexes": [
+                    models.Index(fields=["job_id", "id"], name="hosting_line_of_job"),
                     models.Index(
-                        condition=models.Q(("job_id__isnull", False)),
-                        fields=["job_id", "id"],
-                        name="hosting_line_of_job",
-                    ),
-                    models.Index(
-                        condition=models.Q(("job_id__isnull", True)),
-                        fields=["service", "id"],
-                        name="hosting_line_of_service",
+                        fields=["service", "job_id", "id"], name="hosting_line_of_service"
                     ),
                 ],
             },

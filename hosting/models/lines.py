@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
 
 
 class LogLine(models.Model):
@@ -21,16 +20,9 @@ class LogLine(models.Model):
     class Meta:
         default_permissions = ("view",)
         indexes = [
-            models.Index(
-                fields=["job_id", "id"],
-                condition=Q(job_id__isnull=False),
-                name="hosting_line_of_job",
-            ),
-            models.Index(
-                fields=["service", "id"],
-                condition=Q(job_id__isnull=True),
-                name="hosting_line_of_service",
-            ),
+            models.Index(fields=["job_id", "id"], name="hosting_line_of_job"),
+            # What a service has logged outside of jobs is found among the lines of its jobs.
+            models.Index(fields=["service", "job_id", "id"], name="hosting_line_of_service"),
         ]
 
     def __str__(self) -> str:

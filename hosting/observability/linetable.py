@@ -23,10 +23,12 @@ def add(lines: Iterable[Mapping[str, Any]]) -> None:
 def leave_last(service: str, count: int) -> None:
     """Of what a service has logged outside of jobs, leave so many lines."""
     rows = LogLine._default_manager.filter(service=service, job_id__isnull=True)
-    last = list(rows.order_by("-id").values_list("id", flat=True)[count : count + 1])
+    # All have no `job_id`: it is said for the index, or PostgreSQL may read all lines.
+    newest = rows.order_by("-job_id", "-id").values_list("id", flat=True)
+    last = list(newest[count : count + 1])
     if last:
         too_many = rows.filter(id__lte=last[0])
-        while _remove(too_many.order_by("id").values_list("id", flat=True)[:BATCH]):
+        while _remove(too_many.order_by("job_id", "id").values_list("id", flat=True)[:BATCH]):
             pass
 
 

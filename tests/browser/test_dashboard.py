@@ -94,13 +94,18 @@ def state(browser: Chrome, service: str) -> str:
     return str(browser.execute_script(script, service))
 
 
+def fleet_text(browser: Chrome) -> str:
+    return text(browser, "#dashboard-fleet")
+
+
 def test_a_walk_through_all_pages(browser: Chrome, admin: str, tmp_path: Path) -> None:
     every_page_fits_every_screen(browser, admin, tmp_path)
     browser.get(admin + PAGES["fleet"])  # from then on processes look every second what is asked
     a_job_is_found_and_retried(browser, admin)
     what_a_job_was_given_is_text(browser)
     a_service_has_a_log(browser, admin)
-    a_schedule_is_run(browser, admin)
+    a_job_is_cancelled_and_all_that_failed_are_retried(browser, admin)
+    a_schedule_is_run_paused_and_resumed(browser, admin)
     browser.get(admin + PAGES["queues"])
     click(browser, "[aria-label='Pause default']")
     a_service_is_stopped_and_started(browser, admin)  # meanwhile the worker notices the pause
@@ -113,12 +118,13 @@ def a_service_is_stopped_and_started(browser: Chrome, admin: str) -> None:
     """The page tells of it without a reload, and what was opened there stays open."""
     browser.get(admin + PAGES["fleet"])
     wait_until(browser, lambda: state(browser, "ScopedHostedService") == "running")
-    for action, found in (("Stop", "stopped"), ("Start", "running")):
+    for action, found in (("Stop", "stopped"), ("Start", "running"), ("Restart", "running")):
         selector = f"[aria-label='{action} ScopedHostedService']"
         click(browser, selector, confirm=action == "Stop")
         browser.execute_script("window.isStillThisPage = true")
         browser.find_element(By.CSS_SELECTOR, "details summary").click()
         wait_until(browser, lambda found=found: state(browser, "ScopedHostedService") == found)
+        wait_until(browser, lambda action=action: f"{action.lower()} done" in fleet_text(browser))
         assert browser.execute_script("return window.isStillThisPage")
         assert browser.execute_script("return document.querySelector('details').open")
     assert "root" in text(browser, "#dashboard-log")
@@ -179,13 +185,36 @@ def a_paused_queue_keeps_its_jobs(browser: Chrome, admin: str) -> None:
     wait_until(browser, lambda: "1" not in texts(browser, ready))
 
 
-def a_schedule_is_run(browser: Chrome, admin: str) -> None:
+def a_job_is_cancelled_and_all_that_failed_are_retried(browser: Chrome, admin: str) -> None:
+    """What was cancelled is among those that failed."""
+    rows = "#dashboard-rows tr"
+    browser.get(f"{admin}job/?state=waiting")
+    waiting = len(texts(browser, rows))
+    browser.find_element(By.CSS_SELECTOR, "#dashboard-rows input").click()
+    click(browser, "button[value=cancel]", confirm=True)
+    assert "Cancelled: 1." in text(browser, ".messagelist")
+    assert len(texts(browser, rows)) == waiting - 1
+    browser.get(admin + PAGES["failed"])
+    failed = len(texts(browser, rows))
+    assert failed > 1
+    browser.find_element(By.CSS_SELECTOR, "[data-tick-all]").click()
+    assert text(browser, "[data-ticked]") == f"{failed} ticked"
+    click(browser, "button[value=retry]")
+    assert f"Retried: {failed}." in text(browser, ".messagelist")
+
+
+def a_schedule_is_run_paused_and_resumed(browser: Chrome, admin: str) -> None:
     """From the list of the admin."""
-    browser.get(admin + PAGES["schedules"])
-    browser.find_element(By.NAME, "_selected_action").click()
-    browser.find_element(By.CSS_SELECTOR, "option[value=run_now]").click()
-    click(browser, "button[name=index]")
-    assert "rune-messages: job" in text(browser, ".messagelist")
+    for action, told in (
+        ("run_now", "rune-messages: job"),
+        ("pause", "Paused: 1."),
+        ("resume", "Resumed: 1."),
+    ):
+        browser.get(admin + PAGES["schedules"])
+        browser.find_element(By.NAME, "_selected_action").click()
+        browser.find_element(By.CSS_SELECTOR, f"option[value={action}]").click()
+        click(browser, "button[name=index]")
+        assert told in text(browser, ".messagelist")
 
 
 def every_page_fits_every_screen(browser: Chrome, admin: str, tmp_path: Path) -> None:

@@ -170,3 +170,25 @@ def test_a_page_reads_a_bounded_number_of_lines(client: Client) -> None:
         client.get(f"{LOG}?service=mailer")
     [query] = [each["sql"] for each in queries if "hosting_logline" in each["sql"]]
     assert "LIMIT 201" in query
+
+
+def test_a_page_finds_lines_by_an_index(client: Client) -> None:
+    now = timezone.now()
+    LogLine.objects.bulk_create(
+        LogLine(
+            service="jobs",
+            job_id=None if number % 50 == 0 else uuid4(),
+            process="p",
+            made_at=now,
+            level=20,
+            logger="l",
+            text="x",
+        )
+        for number in range(5_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    rows = LogLine.objects.filter(service="jobs", job_id__isnull=True)
+    for queryset in (rows, rows.filter(id__lt=100), LogLine.objects.filter(job_id=uuid4())):
+        plan = lines.newest(queryset).explain()
+        assert "hosting_line_of" in plan
