@@ -6,10 +6,19 @@ import os
 import subprocess
 from collections.abc import Sequence
 
-from hosting.process.lifeline import Lifeline
+from hosting.process.lifeline import LIFELINE, Lifeline
 
 #: Environment variable in which a worker process finds the number of its slot, from 1 on.
 SLOT = "HOSTING_WORKER_SLOT"
+
+
+def own_slot() -> int | None:
+    """The number of this process's slot; None if no supervisor has started it.
+
+    For who asks before the lifeline is taken hold of; what the process starts itself has none.
+    """
+    number = os.environ.get(SLOT, "") if LIFELINE in os.environ else ""
+    return int(number) if number.isdecimal() else None
 
 
 class Child:

@@ -64,6 +64,32 @@ def parse_address(text: str) -> tuple[str, int]:
     return found["ipv6"] or found["host"], int(found["port"])
 
 
+def address_of(address: str, slot: int) -> str:
+    """Where the worker of a slot answers, from 1 on, if the first one does at this address.
+
+    Raises ValueError if there is no such port, or the address is none, or with a port of 0.
+    """
+    host, first = parse_address(address)
+    if first == 0:
+        raise ValueError("allowed with several processes: a port from 1 on, the first one's")
+    if (port := first + slot - 1) > 65535:
+        raise ValueError(f"which makes {port} the port of process {slot}, allowed: up to 65535")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def require_usable(address: str) -> None:
+    """Raise ValueError if nobody can listen at the address now."""
+    host, port = parse_address(address)
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            probe.listen()
+    except OSError as error:
+        raise ValueError(f"and {address} cannot be used: {error.strerror or error}") from error
+
+
 class ProbeServer(socketserver.ThreadingTCPServer):
     """Answers at an address, "HOST:PORT", from now on until its `with` block ends.
 

@@ -130,11 +130,29 @@ def test_so_is_one_of_a_call(hosted: list[list[str]], number: object) -> None:
         call_command("runworker", processes=number, skip_checks=True)
 
 
-@pytest.mark.parametrize("other", ["--reload", "--interactive", "--health=127.0.0.1:0"])
+@pytest.mark.parametrize("other", ["--reload", "--interactive"])
 def test_options_for_one_process_exclude_several(hosted: list[list[str]], other: str) -> None:
     name = other.partition("=")[0]
     with pytest.raises(CommandError, match=f"--processes and {name} exclude each other"):
         call_command("runworker", "--processes=2", other, skip_checks=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:0", "allowed with several processes: a port from 1 on, the first one's"),
+        ("127.0.0.1:65535", "which makes 65536 the port of process 2, allowed: up to 65535"),
+        ("nowhere", "allowed: HOST:PORT, such as 127.0.0.1:8081"),
+        ("192.0.2.1:8081", "and 192.0.2.1:8082 cannot be used: "),
+    ],
+)
+def test_an_address_that_several_processes_cannot_use_starts_none(
+    hosted: list[list[str]], address: str, words: str
+) -> None:
+    with pytest.raises(CommandError) as caught:
+        call_command("runworker", "--processes=2", f"--health={address}", skip_checks=True)
+    assert str(caught.value).startswith(f"--health is {address!r}, {words}")
+    assert hosted == []
 
 
 class TestSeveralProcesses:

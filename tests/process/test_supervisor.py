@@ -1,10 +1,13 @@
 """`runworker --processes`: a supervisor and its workers as processes."""
 
+import json
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -45,6 +48,39 @@ def supervise(project: Project) -> Iterator[Supervise]:
 def pid_of(process: ManagedProcess, count: int) -> int:
     """The process id of the `count`-th worker that came up."""
     return int(process.wait_for_line(r"Worker \d is up: process (\d+)", count=count)[1])
+
+
+def test_each_worker_answers_at_a_port_of_its_own(project: Project) -> None:
+    first = two_free_ports()
+    env = {**declare("Recorder"), "DEBUG": "true"}
+    command = ("runworker", "--processes", "2", "--health", f"127.0.0.1:{first}")
+    process = project.start(*command, env=env)
+    pids = {pid_of(process, 1), pid_of(process, 2)}
+
+    assert {pid_at(first), pid_at(first + 1)} == pids
+
+    gone = pid_at(first)
+    os.kill(gone, signal.SIGKILL)
+    assert pid_of(process, 3) == pid_at(first) != gone
+    process.interrupt()
+    assert process.wait_all_gone() == 0
+
+
+def two_free_ports() -> int:
+    """The first of two ports in a row that nobody listens at."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            with suppress(OSError):
+                other.bind(("127.0.0.1", port + 1))
+                return port
+
+
+def pid_at(port: int) -> int:
+    """The process that answers at this port."""
+    with urlopen(f"http://127.0.0.1:{port}/health/services", timeout=10) as answer:
+        return int(json.load(answer)["pid"])
 
 
 def test_one_ctrl_c_stops_all_gracefully(supervise: Supervise) -> None:

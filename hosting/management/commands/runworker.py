@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import sys
 from argparse import BooleanOptionalAction
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from hosting.exceptions import ConfigurationError
 from hosting.host import Host
 from hosting.process import commandline, reloading, worker
-from hosting.process.probes import ProbeServer
+from hosting.process.children import own_slot
+from hosting.process.probes import ProbeServer, address_of, require_usable
 from hosting.process.recycling import Limits
 from hosting.process.supervisor import MOST, supervise
 
@@ -59,12 +61,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--health",
             metavar="HOST:PORT",
-            help="Answer health/live, health/ready and health/services by HTTP at this address.",
+            help="Answer health/live, health/ready and health/services by HTTP at this address; "
+            "of several processes the first, the next ones at the ports after it.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         processes = _whole_number("--processes", options["processes"], most=MOST)
-        for other in ("reload", "interactive", "health"):
+        for other in ("reload", "interactive"):
             if processes is not None and options[other]:
                 raise CommandError(
                     f"--processes and --{other} exclude each other: --{other} is for one process."
@@ -79,7 +82,7 @@ class Command(BaseCommand):
 
 def _run(host: Host, processes: int | None, reload: bool, health: str | None) -> int:
     if processes is not None:
-        return _supervise(host, processes)
+        return _supervise(host, processes, health)
     if reload and worker.is_reloader_parent():
         return reloading.run_children()
     run = worker.run_reloading_worker if reload else worker.run_worker
@@ -87,8 +90,12 @@ def _run(host: Host, processes: int | None, reload: bool, health: str | None) ->
         return run(host)
 
 
-def _supervise(host: Host, processes: int) -> int:
+def _supervise(host: Host, processes: int, health: str | None) -> int:
     """Supervise processes that are to run hosts like this one, which shows that they can."""
+    if health is not None:
+        with _judging(health):
+            for slot in range(processes, 0, -1):
+                require_usable(address_of(health, slot))
     try:
         arguments = commandline.child_arguments()
     except ConfigurationError as error:
@@ -97,8 +104,17 @@ def _supervise(host: Host, processes: int) -> int:
 
 
 def _probes(address: str | None) -> AbstractContextManager[object]:
+    if address is None:
+        return nullcontext()
+    with _judging(address):
+        slot = own_slot()
+        return ProbeServer(address if slot is None else address_of(address, slot))
+
+
+@contextmanager
+def _judging(address: str) -> Iterator[None]:
     try:
-        return nullcontext() if address is None else ProbeServer(address)
+        yield
     except ValueError as error:
         raise CommandError(f"--health is {address!r}, {error}") from error
 
