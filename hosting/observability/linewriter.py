@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections import Counter, deque
@@ -90,6 +91,12 @@ class LineWriter:
         self._next_sweep = 0.0
         self._pid = os.getpid()  # last, for whoever asks meanwhile
 
+    def _flush_at_end_of_child(self) -> None:
+        # A process that `multiprocessing` has forked ends without `atexit`, and so without
+        # `logging.shutdown`.
+        if (processes := sys.modules.get("multiprocessing.util")) is not None:
+            processes.Finalize(None, self.flush, exitpriority=0)
+
     @property
     def is_here(self) -> bool:
         """Whether this is the thread that writes; what it logs itself is not kept."""
@@ -99,6 +106,7 @@ class LineWriter:
         """Have the line written soon."""
         if self._pid != os.getpid():
             self._begin()
+            self._flush_at_end_of_child()
         with self._changing:
             if self._is_closed:
                 return

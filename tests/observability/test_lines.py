@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from logging.handlers import QueueHandler, QueueListener
+from multiprocessing import get_context
 from queue import Queue
 from typing import Any
 from uuid import uuid4
@@ -513,6 +514,16 @@ def test_lines_are_removed_where_they_are_written(
             say(str(number), service="a")
         handler.flush()
     assert texts() == ["15", "16", "17", "18", "19"]
+
+
+def test_a_process_of_multiprocessing_writes_its_lines_before_it_ends(attach: Attach) -> None:
+    attach()
+    connection.close()  # which the two must not share
+    child = get_context("fork").Process(target=say, args=["in the child"], kwargs={"service": "a"})
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert texts() == ["in the child"]
 
 
 # LOGGING
