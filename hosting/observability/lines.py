@@ -18,9 +18,9 @@ from uuid import UUID
 
 from django.conf import settings
 
-from hosting.context import log_fields
 from hosting.ids import process_name
 from hosting.observability.linewriter import Line, LineWriter
+from hosting.observability.logs import fields_of
 
 #: Characters of a line that are kept; the rest of a long traceback is not.
 LONGEST = 8_000
@@ -57,15 +57,13 @@ class LogLineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            found = log_fields()
-            service = getattr(record, "service", "") or found.get("service", "")
-            job = getattr(record, "job", "") or found.get("job", "")
+            found = fields_of(record)
+            service, job, attempt = (found.get(name) for name in ("service", "job", "attempt"))
             if not service and not job:
                 return
-            attempt = getattr(record, "attempt", None) or found.get("attempt")
             text = self._words(record, job, attempt)
             if text is not None:
-                self._writer.add(_line(record, str(service), job, attempt, text))
+                self._writer.add(_line(record, str(service or ""), job, attempt, text))
         except Exception:
             self.handleError(record)
 

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 
+from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from hosting.models import LogLine
+from hosting.queues.stores import store_for
 
 #: Lines that one statement removes.
 BATCH = 1_000
 
 
+def within(seconds: float) -> AbstractContextManager[None]:
+    """Give the database so many seconds for what is asked of the table in the block."""
+    return store_for(_rows().db).deadline(seconds)
+
+
 def add(lines: Iterable[Mapping[str, Any]]) -> None:
     """Write lines with these values."""
-    LogLine._default_manager.bulk_create([LogLine(**values) for values in lines])
+    _rows().bulk_create([LogLine(**values) for values in lines])
 
 
 def leave_last(service: str, count: int) -> None:
     """Of what a service has logged outside of jobs, leave so many lines."""
-    rows = LogLine._default_manager.filter(service=service, job_id__isnull=True)
+    rows = _rows().filter(service=service, job_id__isnull=True)
     # All have no `job_id`: it is said for the index, or PostgreSQL may read all lines.
     newest = rows.order_by("-job_id", "-id").values_list("id", flat=True)
     last = list(newest[count : count + 1])
@@ -36,7 +44,7 @@ def leave_days(days: int) -> None:
     """Remove what is older. Ids grow with time, so the first that is not ends the search."""
     since = timezone.now() - timedelta(days=days)
     while True:
-        oldest = LogLine._default_manager.order_by("id").values_list("id", "made_at")[:BATCH]
+        oldest = _rows().order_by("id").values_list("id", "made_at")[:BATCH]
         old = [key for key, made_at in oldest if made_at < since]
         _remove(old)
         if len(old) < BATCH:
@@ -46,5 +54,10 @@ def leave_days(days: int) -> None:
 def _remove(ids: Collection[int] | QuerySet[LogLine, int]) -> bool:
     found = list(ids)
     if found:
-        LogLine._default_manager.filter(id__in=found).delete()
+        _rows().filter(id__in=found).delete()
     return bool(found)
+
+
+def _rows() -> QuerySet[LogLine]:
+    """Those of the database that is written to: a replica shows removed rows for a while."""
+    return LogLine._default_manager.using(router.db_for_write(LogLine))

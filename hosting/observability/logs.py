@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from hosting.context import log_fields
 
 #: The attributes that a record gets; "" where there is nothing to say.
 FIELDS = ("service", "job", "task", "attempt", "worker")
+
+#: The attribute in which a record takes along where it was made, to handlers on other threads.
+_FOUND = "_hosting"
+
+
+def fields_of(record: logging.LogRecord) -> Mapping[str, object]:
+    """What a record is about: where it was made, and what `hosting` says of its own records.
+
+    What others put into `extra` under these names is about something of theirs.
+    """
+    found: Mapping[str, object] = record.__dict__.get(_FOUND) or log_fields()
+    if record.name.partition(".")[0] != "hosting":
+        return found
+    told = {name: value for name in FIELDS if (value := getattr(record, name, ""))}
+    return {**found, **told}
 
 
 class ContextFilter(logging.Filter):
@@ -20,6 +36,7 @@ class ContextFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         found = log_fields()
+        record.__dict__.setdefault(_FOUND, found)
         for name in FIELDS:
             if not hasattr(record, name):
                 setattr(record, name, found.get(name, ""))

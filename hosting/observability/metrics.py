@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hosting.conf.settings import load_settings
@@ -28,6 +30,8 @@ def render_metrics() -> tuple[bytes, str] | None:
     return body, content_type
 
 
+@login_not_required
+@never_cache
 @require_safe
 def metrics_view(request: HttpRequest) -> HttpResponse:
     """The metrics, for Prometheus to scrape; 404 if METRICS is off."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from http.client import HTTPException
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -26,6 +28,16 @@ def ask_at(url: str, timeout: float) -> dict[str, Any]:
         )
     if not (math.isfinite(timeout) and timeout > 0):
         raise ValueError(f"--timeout is {timeout:g}, allowed: a number of seconds above 0")
+    # The opener's own limit is for each byte anew, and looking up the name of a host knows none.
+    answers: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    Thread(target=lambda: answers.put(_asked(url, timeout)), daemon=True).start()
+    try:
+        return answers.get(timeout=timeout)
+    except Empty:
+        return _failing(f"no answer within {timeout:g} s")
+
+
+def _asked(url: str, timeout: float) -> dict[str, Any]:
     try:
         with _opener().open(url, timeout=timeout) as response:
             return _understood(response.read(LONGEST), response.status)

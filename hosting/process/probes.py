@@ -175,7 +175,17 @@ class _Probe(BaseHTTPRequestHandler):
     timeout = TIME_LIMIT
 
     def do_GET(self) -> None:
-        path = urlsplit(self.path).path
+        try:
+            self._answer()
+        except OSError:  # who asked is gone
+            raise
+        except Exception:  # such as one of a collector of metrics that the project has added
+            logger.exception("A question at %s cannot be answered", self.path)
+            reasons = ["the answer cannot be made; the log tells why"]
+            self._say(500, {"status": "failing", "reasons": reasons})
+
+    def _answer(self) -> None:
+        path = _path(self.path)
         if asked := _PATH.fullmatch(path):
             answer = ask(asked["question"])
             self._say(answer.status_code, answer.as_json())
@@ -217,6 +227,14 @@ class _Probe(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+
+def _path(target: str) -> str:
+    """The path that is asked for; none of ours if the address is malformed."""
+    try:
+        return urlsplit(target).path
+    except ValueError:
+        return ""
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from hosting import fleet
 from hosting.fleet import STALE_AFTER
 from hosting.models import HostProcess
 from hosting.process import current
@@ -115,6 +119,34 @@ class TestTheFleet:
         with pytest.raises(CommandError, match=r"^HOSTED_SERVICES\[0\] .*nowhere"):
             call_command("hosting_health")
 
+    @pytest.mark.parametrize("trouble", [OperationalError, InterfaceError])
+    def test_a_database_that_cannot_be_asked_is_a_reason(
+        self, monkeypatch: pytest.MonkeyPatch, trouble: type[Exception]
+    ) -> None:
+        def fail() -> None:
+            raise trouble("it is away")
+
+        monkeypatch.setattr(fleet, "services", fail)
+        reason = "the database cannot be asked (is hosting migrated?): it is away"
+        assert health() == (1, f"failing\n  {reason}\n")
+        code, text = health("--format", "json")
+        assert code == 1
+        assert json.loads(text) == {"status": "failing", "reasons": [reason], "processes": []}
+
+    def test_a_database_that_does_not_answer_is_given_up(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        limits: list[float] = []
+        within = fleet.within
+
+        def noted(seconds: float) -> AbstractContextManager[None]:
+            limits.append(seconds)
+            return within(seconds)
+
+        monkeypatch.setattr(fleet, "within", noted)
+        health()
+        assert limits == [5.0]
+
 
 class Page(BaseHTTPRequestHandler):
     """A page that is no answer of hosting's."""
@@ -161,6 +193,25 @@ class TestOneProcess:
         code, text = health("--url", "http://127.0.0.1:1/health/live", "--timeout", "0.5")
         assert code == 1
         assert re.fullmatch(r"failing\n  no answer: .*refused.*\n", text)
+
+    def test_one_that_answers_bit_by_bit_has_no_more_time(self) -> None:
+        is_over = threading.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+
+            def drip() -> None:
+                talker, _ = listener.accept()
+                with talker, suppress(OSError):
+                    talker.sendall(b"HTTP/1.0 200 OK\r\nX: ")
+                    while not is_over.wait(0.02):
+                        talker.sendall(b"x")
+
+            thread = threading.Thread(target=drip)
+            thread.start()
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            answer = health("--url", url, "--timeout", "0.2")
+            is_over.set()
+            thread.join()
+        assert answer == (1, "failing\n  no answer within 0.2 s\n")
 
     @pytest.mark.parametrize("path", ["", "/list", "/away"])
     def test_a_page_that_is_no_answer_is_failing(self, elsewhere: str, path: str) -> None:

@@ -6,20 +6,27 @@ import logging
 import logging.config
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from logging.handlers import QueueHandler, QueueListener
+from multiprocessing import get_context
+from queue import Queue
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, DataError, OperationalError, connection
+from django.test import override_settings
 from django.utils import timezone
 
 from hosting import CancellationToken, TimedService
+from hosting.context import working_on
 from hosting.ids import process_name
 from hosting.models import LogLine
 from hosting.observability import linetable, linewriter
 from hosting.observability.lines import LogLineHandler
+from hosting.observability.logs import ContextFilter
 from hosting.testing import started
 from tests.queues.conftest import RunningWorker, fresh_tasks, until, worker
 from tests.queues.log_tasks import fail, log, log_atomically
@@ -55,13 +62,45 @@ def attach() -> Iterator[Attach]:
         assert thread is None or thread.finished.wait(10)
 
 
+def end_others() -> None:
+    """End what the server still does for those who have hung up, which it does not see."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+
 def texts(**condition: Any) -> list[str]:
     found = LogLine.objects.filter(**condition).order_by("id")
     return list(found.values_list("text", flat=True))
 
 
-def say(text: str, **fields: Any) -> None:
-    SHOP.info(text, extra=fields)
+#: Statements that take longer than any test.
+ENDLESS = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT 1 FROM n) SELECT max(i) FROM n",
+    "postgresql": "SELECT pg_sleep(3600)",
+}
+
+
+class Work:
+    """A job or a service with these fields."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = fields
+
+    def log_fields(self) -> dict[str, Any]:
+        return self._fields
+
+
+def say(text: Any, *args: Any, level: int = logging.INFO, **fields: Any) -> None:
+    """Log this in a job or a service with these fields."""
+    token = working_on.set(Work(fields))
+    try:
+        SHOP.log(level, text, *args)
+    finally:
+        working_on.reset(token)
 
 
 # Whose lines, and what they say
@@ -116,9 +155,58 @@ def test_what_is_logged_elsewhere_and_below_the_level_is_not_kept(attach: Attach
     handler = attach(level="WARNING")
     SHOP.error("in a request")
     say("not important", service="a")
-    SHOP.warning("kept", extra={"service": "a"})
+    say("kept", level=logging.WARNING, service="a")
     handler.flush()
     assert texts() == ["kept"]
+
+
+def test_what_others_call_a_service_or_a_job_is_none_of_hosting(attach: Attach) -> None:
+    handler = attach()
+    job = str(uuid4())
+    own = {"service": "payments", "job": "import-7", "attempt": 10**12}
+    SHOP.warning("in a request", extra=own)
+    token = working_on.set(Work({"service": "jobs", "job": job, "attempt": 2}))
+    try:
+        SHOP.warning("in a job", extra=own)
+    finally:
+        working_on.reset(token)
+    handler.flush()
+    [line] = LogLine.objects.all()
+    assert (line.text, line.service, str(line.job_id), line.attempt) == ("in a job", "jobs", job, 2)
+
+
+def test_a_record_of_hosting_says_itself_what_it_is_about(attach: Attach) -> None:
+    handler = attach()
+    token = working_on.set(Work({"service": "jobs"}))
+    job = str(uuid4())
+    try:
+        records = logging.getLogger("hosting.queues.settling")
+        records.warning("failed", extra={"job": job, "attempt": 3, "service": "jobs"})
+    finally:
+        working_on.reset(token)
+    handler.flush()
+    [line] = LogLine.objects.all()
+    assert (line.service, str(line.job_id), line.attempt) == ("jobs", job, 3)
+
+
+def test_a_record_may_come_through_a_queue(attach: Attach) -> None:
+    handler = attach()
+    logging.getLogger().removeHandler(handler)
+    waiting: Queue[Any] = Queue()
+    queueing = QueueHandler(waiting)
+    queueing.addFilter(ContextFilter())
+    SHOP.addHandler(queueing)
+    try:
+        say("in a service", service="a")
+        SHOP.info("elsewhere", extra={"service": "payments"})
+    finally:
+        SHOP.removeHandler(queueing)
+    listener = QueueListener(waiting, handler)
+    listener.start()
+    listener.stop()  # after all that waits
+    handler.flush()
+    assert texts() == ["in a service"]
+    assert texts(service="a") == ["in a service"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +231,7 @@ def test_a_record_that_cannot_be_put_into_words_disturbs_nobody(
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
     handler = attach()
-    SHOP.warning("%d", "no number", extra={"service": "a"})
+    say("%d", "no number", service="a")
     say("next", service="a")
     handler.flush()
     assert texts() == ["next"]
@@ -278,6 +366,164 @@ def test_a_forked_process_writes_its_own_lines(attach: Attach) -> None:
     handler.flush()
     assert sorted(texts()) == ["before", "in the child", "in the parent"]
     assert len(set(LogLine.objects.values_list("process", flat=True))) == 2
+
+
+def test_lines_are_written_once_though_old_ones_cannot_be_removed(
+    attach: Attach, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(days: int) -> None:
+        raise OperationalError("permission denied")
+
+    monkeypatch.setattr(linetable, "leave_days", refuse)
+    monkeypatch.setattr(linewriter, "SWEEP", 0)
+    handler = attach()
+    for number in range(3):
+        say(str(number), service="a")
+        handler.flush()
+    assert texts() == ["0", "1", "2"]
+    assert caplog.text.count("cannot be removed: permission denied") == 1
+    assert "cannot be written" not in caplog.text
+
+
+def test_a_database_that_does_not_answer_is_given_up(
+    attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, is_silent = linetable.add, True
+
+    def trip(lines: Any) -> None:
+        if is_silent:
+            with connection.cursor() as cursor:
+                cursor.execute(ENDLESS[connection.vendor])
+        add(lines)
+
+    monkeypatch.setattr(linetable, "add", trip)
+    monkeypatch.setattr(linewriter, "LIMIT", 0.1)
+    monkeypatch.setattr(linewriter, "BACKOFF", linewriter.Backoff(initial=0.01, maximum=0.01))
+    handler = attach()
+    say("one", service="a")
+    until(lambda: handler._writer._failures)
+    is_silent = False
+    monkeypatch.setattr(linewriter, "LIMIT", 30)
+    until(lambda: texts() == ["one"])
+    handler.close()
+    end_others()
+
+
+def test_a_line_that_the_database_refuses_holds_up_no_other(
+    attach: Attach, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    add = linetable.add
+
+    def trip(lines: Any) -> None:
+        lines = list(lines)
+        if any("\N{SNAKE}" in line["text"] for line in lines):
+            raise DataError("character has no equivalent in encoding LATIN1")
+        add(lines)
+
+    monkeypatch.setattr(linetable, "add", trip)
+    monkeypatch.setattr(linewriter, "PAUSE", 30)
+    handler = attach()
+    for text in ["0", "1", "\N{SNAKE}", "3", "4", "\N{SNAKE}", "6"]:
+        say(text, service="a")
+    handler.flush()
+    assert texts() == ["0", "1", "3", "4", "6"]
+    assert caplog.text.count("does not take a log line") == 1
+
+
+def test_more_lines_than_one_statement_takes_do_not_wait_for_each_other(
+    attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linewriter, "PAUSE", 300)
+    monkeypatch.setattr(linewriter, "BATCH", 2)
+    attach()
+    for number in range(6):
+        say(str(number), service="a")
+    until(lambda: len(texts()) == 6)
+
+
+def test_what_waits_after_trouble_is_written_at_the_end(
+    attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_away = True
+    add = linetable.add
+
+    def trip(lines: Any) -> None:
+        if is_away:
+            raise OperationalError("the database is away")
+        add(lines)
+
+    monkeypatch.setattr(linetable, "add", trip)
+    monkeypatch.setattr(linewriter, "PAUSE", 0.01)
+    monkeypatch.setattr(linewriter, "BACKOFF", linewriter.Backoff(initial=300, maximum=300))
+    monkeypatch.setattr(linewriter, "PATIENCE", 30)
+    handler = attach()
+    say("one", service="a")
+    until(lambda: handler._writer._failures == 1 and not handler._writer._is_writing)
+    before = time.monotonic()
+    handler.flush()  # tries once more, and waits no longer
+    assert time.monotonic() - before < 10
+    assert handler._writer._failures == 2
+    is_away = False
+    handler.flush()
+    assert texts() == ["one"]
+
+
+def test_the_thread_leaves_the_database_before_the_interpreter_does(attach: Attach) -> None:
+    handler = attach()
+    say("one", service="a")
+    handler.flush()
+    thread = handler._writer._thread
+    handler.close()
+    assert thread is not None
+    assert thread.finished.is_cancelled
+
+
+def test_where_no_thread_is_to_be_had_nobody_is_disturbed(
+    attach: Attach, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    handler = attach()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        patch.setattr(linewriter, "PATIENCE", 300)
+        say("one", service="a")
+        handler.flush()  # does not wait for nobody
+    assert "Logging error" not in capsys.readouterr().err
+    say("two", service="a")
+    handler.flush()
+    assert texts() == ["one", "two"]
+
+
+def test_lines_are_removed_where_they_are_written(
+    attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Router:
+        """Readers are sent to a replica, which is not there."""
+
+        def db_for_read(self, model: Any, **hints: Any) -> str:
+            return "replica"
+
+        def db_for_write(self, model: Any, **hints: Any) -> str:
+            return "default"
+
+    handler = attach(per_service=5)
+    with override_settings(DATABASE_ROUTERS=[Router()]):
+        for number in range(20):
+            say(str(number), service="a")
+        handler.flush()
+    assert texts() == ["15", "16", "17", "18", "19"]
+
+
+def test_a_process_of_multiprocessing_writes_its_lines_before_it_ends(attach: Attach) -> None:
+    attach()
+    connection.close()  # which the two must not share
+    child = get_context("fork").Process(target=say, args=["in the child"], kwargs={"service": "a"})
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+    assert texts() == ["in the child"]
 
 
 # LOGGING

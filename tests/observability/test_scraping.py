@@ -119,6 +119,20 @@ def test_the_view_gives_what_prometheus_can_read(on: None, client: Client, db: N
     assert "python_info" in Scrape(response.content.decode()).families
 
 
+def test_where_all_else_asks_for_a_login_the_view_does_not(
+    on: None, client: Client, settings: Any, db: None
+) -> None:
+    pytest.importorskip("prometheus_client")
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    ]
+    response = client.get("/hosting/metrics")
+    assert response.status_code == 200
+    assert "no-store" in response.headers["Cache-Control"]
+
+
 def test_the_view_takes_get_only(on: None, client: Client) -> None:
     assert client.post("/hosting/metrics").status_code == 405
 

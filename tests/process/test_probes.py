@@ -119,6 +119,30 @@ def test_what_is_no_http_ends_that_connection_alone(server: ProbeServer, host: H
     assert ask(server, "/health/live")[0] == 200
 
 
+def test_a_malformed_address_is_not_found(server: ProbeServer, host: Host) -> None:
+    with connect(server) as talker:
+        talker.sendall(b"GET http://[/health/live HTTP/1.1\r\n\r\n")
+        assert talker.makefile("rb").readline().startswith(b"HTTP/1.0 404 ")
+
+
+def test_an_answer_that_cannot_be_made_is_one_too(
+    server: ProbeServer,
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def raise_error() -> None:
+        raise LookupError("a secret")
+
+    monkeypatch.setattr(probes, "render_metrics", raise_error)
+    status, body, _ = ask(server, "/metrics")
+    assert status == 500
+    assert json.loads(body)["status"] == "failing"
+    assert b"secret" not in body
+    assert "A question at /metrics cannot be answered" in caplog.text
+    assert ask(server, "/health/live")[0] == 200
+
+
 def test_who_is_slow_holds_up_nobody(server: ProbeServer, host: Host) -> None:
     slow = [connect(server) for _ in range(5)]
     slow[0].sendall(b"GET /health/li")

@@ -5,13 +5,16 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import Error as DatabaseTrouble
 
 from hosting import fleet
 from hosting.conf import load
 from hosting.exceptions import ConfigurationError
-from hosting.observability.fleet_health import judge_fleet
+from hosting.observability.fleet_health import FleetHealth, judge_fleet
 from hosting.process.asking import ask_at
+
+#: Seconds that the database may take, or the process that is asked, unless --timeout says else.
+PATIENCE = 5.0
 
 
 class Command(BaseCommand):
@@ -57,17 +60,19 @@ class Command(BaseCommand):
 
 def _ask(url: str, timeout: float | None) -> dict[str, Any]:
     try:
-        return ask_at(url, 5.0 if timeout is None else timeout)
+        return ask_at(url, PATIENCE if timeout is None else timeout)
     except ValueError as error:
         raise CommandError(str(error)) from error
 
 
 def _judge() -> dict[str, Any]:
     try:
-        return judge_fleet(load(), fleet.services()).as_json()
+        declaration = load()
     except ConfigurationError as error:
         raise CommandError(str(error)) from error
-    except DatabaseError as error:
-        raise CommandError(
-            f"The database cannot be asked (is hosting migrated?): {error}"
-        ) from error
+    try:
+        with fleet.within(PATIENCE):
+            return judge_fleet(declaration, fleet.services()).as_json()
+    except DatabaseTrouble as error:
+        reason = f"the database cannot be asked (is hosting migrated?): {error}"
+        return FleetHealth((), (reason,)).as_json()
