@@ -13,9 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from hosting.compat import TaskError
 from hosting.dashboard import search
+from hosting.dashboard.filters import Filter
 from hosting.ids import uuid7_at
 from hosting.models import Job, JobResult, JobState
+from hosting.queues.stores import store_for
 from tests.dashboard.conftest import shown
 from tests.dashboard.making import (
     ended,
@@ -141,6 +144,23 @@ class TestList:
         assert listed(first) == []
         assert "The search has stopped" in shown(first)
         assert walk(client, first) == wanted[::-1]
+
+    @pytest.mark.parametrize("state", ["", "ready", "successful"])
+    def test_a_search_tells_in_no_way_of_what_it_may_not_show(self, state: str) -> None:
+        make, rows = (enqueue, Job) if state == "ready" else (ended, JobResult)
+        shown_ones = [make("needle") for _ in range(3)]
+        hidden = [make("needle") for _ in range(20)]
+        rows.objects.filter(pk__in=hidden).update(task_path="gone.tasks.hush")
+        wanted = Filter(state=state, text="needle", size=2)
+        for few in (search.FEW, 1):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(search, "FEW", few)
+                found = search.find(store_for("default"), wanted)
+            # As many as if the others had something else in their arguments.
+            assert [row.id for row in found.rows] == shown_ones[:0:-1]
+            assert (found.next, found.has_more) == (shown_ones[1], True)
+        rows.objects.filter(pk__in=shown_ones).delete()
+        assert search.find(store_for("default"), wanted) == search.Found([])
 
     @pytest.mark.parametrize(
         ("query", "words"),
