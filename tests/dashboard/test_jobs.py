@@ -227,6 +227,17 @@ class TestJob:
         assert "the secret" not in shown(client.get(page_of(job)))
         assert listed(ask(client, q="the secret")) == []
 
+    def test_halves_of_surrogate_pairs_are_shown_as_escapes(self, client: Client) -> None:
+        broken = TaskError(exception_class_path="builtins.OSError", traceback="no \udcff.txt")
+        page = shown(client.get(page_of(ended("\ud83d", error=broken))))
+        assert "\\ud83d" in page
+        assert "no \\udcff.txt" in page
+
+    def test_a_job_in_no_state_has_a_page(self, client: Client) -> None:
+        job = enqueue()
+        Job.objects.filter(pk=job).update(state="")
+        assert "This row is damaged: status" in shown(client.get(page_of(job)))
+
     def test_html_is_text(self, client: Client) -> None:
         evil = "<script>alert(1)</script>"
         job = ended(evil, {evil: evil})

@@ -102,9 +102,27 @@ class TestPage:
 
     def test_a_damaged_row_is_shown_without_services(self, client: Client) -> None:
         row = process()
-        for text in ("{", "{}", "[3]"):
+        for text in ("{", "{}", "[3]", "[" * 100_000):
             HostProcess.objects.filter(pk=row.pk).update(services=text)
             assert "It tells of no services." in shown(client.get(PAGE))
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            {"facts": ["a list"]},
+            {"since": "2026-13-45T00:00:00+00:00"},
+            {"since": "2026-01-01T00:00:00"},
+        ],
+    )
+    def test_a_damaged_service_is_shown_without_what_is_damaged(
+        self, client: Client, damage: dict[str, Any]
+    ) -> None:
+        process(mailer=damage)
+        assert "mailer log running" in shown(client.get(PAGE))
+
+    def test_errors_may_have_halves_of_surrogate_pairs(self, client: Client) -> None:
+        process(mailer={"last_error": "OSError: no \udcff.txt"})
+        assert "no \\udcff.txt" in shown(client.get(PAGE))
 
 
 class TestAsking:
