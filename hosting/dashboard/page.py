@@ -86,7 +86,9 @@ class Page(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no parameter at
         return reverse(view, args=args, current_app=self.admin_site.name)
 
     def jobs_address(self) -> str:
-        """The path of the list of jobs."""
+        """The path of the list of jobs; "" if this admin has none."""
+        if not self.admin_site.is_registered(Job):
+            return ""
         return reverse("admin:hosting_job_changelist", current_app=self.admin_site.name)
 
     def back(self, request: HttpRequest) -> HttpResponse:
