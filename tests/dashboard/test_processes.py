@@ -124,6 +124,14 @@ class TestPage:
         process(mailer={"last_error": "OSError: no \udcff.txt"})
         assert "no \\udcff.txt" in shown(client.get(PAGE))
 
+    def test_numbers_are_as_they_are(self, client: Client, settings: Any) -> None:
+        settings.USE_THOUSAND_SEPARATOR = True
+        process(mailer={"facts": {"lease_token": 12345}})
+        HostProcess.objects.update(pid=4194304)
+        text = shown(client.get(PAGE))
+        assert "worker 4194304" in text
+        assert "12345" in text
+
 
 class TestAsking:
     def test_what_is_asked_is_written_down_and_shown(self, client: Client) -> None:
