@@ -235,6 +235,18 @@ class TestDoing:
         command.refresh_from_db()
         assert command.outcome.startswith("No service 'nobody' can be stopped or started here")
 
+    def test_what_goes_wrong_is_written_down_whatever_it_says(self) -> None:
+        class Broken:
+            def halt(self, name: str) -> list[Exception]:
+                return [OSError("no \udcff\0.txt")]
+
+        first, second = (remote.ask("p", "mailer", "stop", "root") for _ in range(2))
+        remote.Remote(Broken).heed("p")
+        until(lambda: not ServiceCommand.objects.filter(done_at=None))
+        for command in (first, second):
+            command.refresh_from_db()
+            assert command.outcome == "no \\udcff\\x00.txt"
+
     def test_nothing_is_done_twice_and_old_commands_are_forgotten(self, host: Host) -> None:
         command = remote.ask("p", "ticker", "stop", "root")
         steering = remote.Remote(lambda: host)
