@@ -134,8 +134,8 @@ class ProcessPage(Page):
 def _commands(processes: list[str]) -> dict[tuple[str, str], ServiceCommand]:
     """What was lately asked of each service, the last of each."""
     recent = ServiceCommand._default_manager.filter(process__in=processes)
-    found = recent.filter(requested_at__gt=ago(TOLD)).order_by("id")[: 5 * MOST]
-    return {(each.process, each.service): each for each in found}
+    found = recent.filter(requested_at__gt=ago(TOLD)).order_by("-id")[: 5 * MOST]
+    return {(each.process, each.service): each for each in reversed(found)}
 
 
 def _process(

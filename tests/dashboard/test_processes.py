@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from hosting import fleet, remote
 from hosting.builder import build_host
+from hosting.dashboard import processes
 from hosting.host import Host
 from hosting.models import HostProcess, ServiceCommand
 from tests.dashboard.conftest import shown, told
@@ -152,6 +153,15 @@ class TestAsking:
         assert "restart asked for, root now" in shown(client.get(PAGE))
         ServiceCommand.objects.update(taken_at=Now(), done_at=Now(), outcome="<b>no</b>")
         assert "restart failed: &lt;b&gt;no" in shown(client.get(PAGE))
+
+    def test_what_was_asked_last_is_shown_however_much_was_asked(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(processes, "MOST", 1)
+        process(mailer={})
+        for action in ["stop"] * 6 + ["start"]:
+            remote.ask("host:1:ab", "mailer", action, "root")
+        assert "start asked for" in shown(client.get(PAGE))
 
     @pytest.mark.parametrize(("service", "name"), [("other", "host:1:ab"), ("mailer", "gone")])
     def test_what_is_not_there_is_said(self, client: Client, service: str, name: str) -> None:
