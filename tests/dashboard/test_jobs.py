@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hosting.compat import TaskError
-from hosting.dashboard import search
+from hosting.dashboard import places, search
 from hosting.dashboard.filters import Filter
 from hosting.ids import uuid7_at
 from hosting.models import Job, JobResult, JobState
@@ -187,6 +187,19 @@ class TestList:
         assert listed(response) == [job]
         assert "<html" not in response.content.decode()
         assert "X-Hosting-Live" in response.headers["Vary"]
+
+
+def test_links_stay_in_their_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, queues = enqueue("a"), reverse("admin:hosting_pausedqueue_changelist")
+    assert "database=" not in client.get(page_of(job)).content.decode()
+    store = store_for("default")
+    monkeypatch.setattr(places, "known_stores", lambda: {"other": store, "default": store})
+    for page in (page_of(job), f"{queues}?database=default"):
+        addresses = re.findall(rf'"({LIST}\?[^"]*)"', client.get(page).content.decode())
+        assert addresses
+        assert all(each.endswith("database=default") for each in addresses), addresses
+    found = ask(client, q="x", state="ready", database="default").content.decode()
+    assert '<a href="?state=ready&amp;database=default">Clear</a>' in found
 
 
 class TestJob:
