@@ -19,7 +19,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from hosting.compat import TaskResultStatus
-from hosting.dashboard.arguments import may_show
+from hosting.dashboard.arguments import Teller
 from hosting.dashboard.counts import count, failures
 from hosting.dashboard.filters import FAILED, SUCCESSFUL, Filter
 from hosting.models import Enqueued
@@ -126,8 +126,9 @@ def _first(rows: QuerySet[Any], wanted: Filter) -> list[Any]:
     if not wanted.text:
         return list(rows[:most])
     found: list[Any] = []
+    teller = Teller(wanted.text)
     while len(found) < most and (batch := list(rows[:many])):
-        found += [row for row in batch if may_show(row, wanted.text)]
+        found += filter(teller.may_show, batch)
         if len(batch) < many:
             break
         rows, many = rows.filter(id__lt=batch[-1].id), min(many * 4, BATCH)
