@@ -8,6 +8,7 @@ undo it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -29,11 +30,14 @@ from hosting.dashboard.processes import ProcessPage
 from hosting.dashboard.queues import QueuePage
 from hosting.exceptions import ConfigurationError, UnknownSchedule
 from hosting.models import HostProcess, Job, PausedQueue, Schedule
+from hosting.queues.declared import REDACTED
+from hosting.queues.inspection import shown_arguments
 from hosting.queues.schedules import pause_schedule, resume_schedule, run_schedule
 from hosting.queues.scheduling.definition import complaints
 from hosting.queues.scheduling.listing import ListedSchedule, listed
 from hosting.queues.stores import store_for
 from hosting.queues.stores.clock import DatabaseNow
+from hosting.queues.stores.codec import decode_dict, decode_list
 from hosting.queues.stores.scheduled import Definition
 from hosting.queues.stores.schedules import last_run, record_of, with_last_run
 
@@ -43,6 +47,8 @@ admin.site.register(Job, JobPage)
 admin.site.register(PausedQueue, QueuePage)
 
 DEFINITION = tuple(field.name for field in fields(Definition))
+#: What is shown in place of fields that may have sensitive arguments, to whom they are only shown.
+SHOWN = {"args": "shown_args", "kwargs": "shown_kwargs"}
 MOMENTS = ("when", "next_run", "last_run")
 
 
@@ -128,11 +134,23 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
         )
         return format_html('<a href="{}">{}</a>', url, found.last_in_words())
 
+    @admin.display(description="positional arguments")
+    def shown_args(self, row: Schedule) -> str:
+        return _shown_arguments(row)[0]
+
+    @admin.display(description="keyword arguments")
+    def shown_kwargs(self, row: Schedule) -> str:
+        return _shown_arguments(row)[1]
+
     # What may be changed
 
     def get_fields(self, request: HttpRequest, obj: Schedule | None = None) -> tuple[str, ...]:
         shown = (*DEFINITION, "is_paused")
-        return (*shown, "is_declared", *MOMENTS) if obj else shown
+        if obj is None:
+            return shown
+        if obj.is_declared or not self.has_change_permission(request, obj):
+            shown = tuple(SHOWN.get(name, name) for name in shown)
+        return (*shown, "is_declared", *MOMENTS)
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Schedule | None = None
@@ -140,7 +158,12 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
         if obj is None:
             return ()
         fixed = DEFINITION if obj.is_declared else ("name",)
-        return (*fixed, "is_declared", *MOMENTS)
+        return (*fixed, *SHOWN.values(), "is_declared", *MOMENTS)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        # A list that is narrowed down by them tells of arguments that nobody is to see.
+        is_hidden = lookup.partition("__")[0] in SHOWN
+        return not is_hidden and super().lookup_allowed(lookup, value, request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
         is_declared = obj is not None and obj.is_declared
@@ -216,6 +239,16 @@ class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no par
 def _database() -> str:
     """Where schedules are changed, and so also read."""
     return router.db_for_write(Schedule)
+
+
+def _shown_arguments(row: Schedule) -> tuple[str, str]:
+    """The arguments without those that are sensitive."""
+    try:
+        args, kwargs = decode_list(row.args), decode_dict(row.kwargs)
+    except ValueError:  # nobody knows which are
+        return REDACTED, REDACTED
+    shown_args, shown_kwargs = shown_arguments(row.task_path, args, kwargs)
+    return json.dumps(shown_args), json.dumps(shown_kwargs)
 
 
 def _listed(row: Schedule) -> ListedSchedule:

@@ -85,7 +85,7 @@ class Remote:
             errors.append(error)
         for each in errors:
             logger.error("Service %r: %s: %s", service, action, each, extra={"service": service})
-        return "; ".join(map(str, errors))
+        return _storable("; ".join(map(str, errors)))
 
 
 def ask(process: str, service: str, action: str, user: str) -> Any:
@@ -110,6 +110,11 @@ def prune() -> None:
 def _note(key: int, outcome: str) -> None:
     row = _commands().filter(pk=key)
     _guarded(lambda: row.update(done_at=DatabaseNow(), outcome=outcome))
+
+
+def _storable(text: str) -> str:
+    """The text with escapes for what a database refuses: zeros, and halves of surrogate pairs."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _guarded(action: Callable[[], object]) -> None:

@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from hosting import admin
+from hosting import admin, task
 from hosting.models import Job, Schedule
 from hosting.queues.scheduling.keeper import Keeper
 from hosting.queues.stores import store_for
@@ -283,6 +283,16 @@ def make_it(name: str) -> None:
     Schedule.objects.create(name=name, task_path=f"{TASKS}.nothing", **values)
 
 
+@task(sensitive=("password",))
+def log_in(name: str, password: str) -> None: ...
+
+
+def make_secret(kwargs: str, **values: Any) -> None:
+    path, args = f"{__name__}.log_in", '["ann"]'
+    make = Schedule.objects.create
+    make(name="secret", task_path=path, interval=60, args=args, kwargs=kwargs, **values)
+
+
 class TestPermissions:
     @pytest.fixture
     def reader(self) -> Client:
@@ -301,6 +311,27 @@ class TestPermissions:
         assert reader.post(change("regular"), NIGHTLY).status_code == 403
         assert reader.post(ADD, NIGHTLY).status_code == 403
         assert (Schedule.objects.get().is_paused, Job.objects.count()) == (False, 0)
+
+    @pytest.mark.parametrize(
+        "kwargs",
+        ['{"password": "hunter2"}', '{"password": "hunter2', '{"pasword": "hunter2"}'],
+    )
+    def test_who_may_look_sees_no_sensitive_arguments(self, reader: Client, kwargs: str) -> None:
+        make_secret(kwargs)
+        page = reader.get(change("secret"))
+        assert page.status_code == 200
+        assert "hunter2" not in page.content.decode()
+        assert "********" in shown(page)
+        assert "hunter2" not in reader.get(LIST).content.decode()
+        assert reader.get(LIST, {"kwargs__contains": "hunter"}).status_code == 400
+
+    def test_of_one_of_the_settings_nobody_sees_them(self, client: Client) -> None:
+        make_secret('{"password": "hunter2"}', is_declared=True)
+        assert "hunter2" not in client.get(change("secret")).content.decode()
+
+    def test_who_may_change_a_schedule_sees_what_they_change(self, client: Client) -> None:
+        make_secret('{"password": "hunter2"}')
+        assert "hunter2" in client.get(change("secret")).content.decode()
 
     def test_who_is_not_logged_in_is_sent_to_the_login(self) -> None:
         response = Client().get(LIST)

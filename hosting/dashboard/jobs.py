@@ -16,7 +16,7 @@ from hosting.dashboard.counts import by_state
 from hosting.dashboard.detail import detail_of, possible, state_of
 from hosting.dashboard.filters import AGES, SIZES, STATES, Filter, parse_id
 from hosting.dashboard.page import Page, logged
-from hosting.dashboard.places import chosen_store, find_row, known_stores
+from hosting.dashboard.places import among_others, chosen_store, find_row, known_stores
 from hosting.dashboard.search import WINDOW, find
 from hosting.models import Enqueued, Job
 from hosting.queues.scheduling.declared import database_backends
@@ -48,6 +48,7 @@ class JobPage(Page):
             "wanted": wanted,
             "rows": [_Line(row, self.address("change", row.id)) for row in found.rows],
             "found": found,
+            "clear": Filter(state=wanted.state, database=wanted.database).address(),
             "older": wanted.address(before=found.next) if found.next else "",
             "newest": wanted.address() if wanted.before else "",
             "window": f"{WINDOW:,}",
@@ -77,6 +78,7 @@ class JobPage(Page):
         context = {
             "job": detail_of(row),
             "database": store.alias,
+            "of_database": among_others(store),
             "actions": self._allowed(request, possible(row)),
             "act": self.address("act"),
             "here": request.get_full_path(),

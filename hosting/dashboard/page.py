@@ -36,6 +36,17 @@ PAGES: tuple[tuple[str, type[models.Model]], ...] = (
 )
 
 
+class _Answer(TemplateResponse):
+    """A page that can be sent whatever is on it.
+
+    Arguments and errors may have halves of surrogate pairs, as names of files have.
+    """
+
+    @property
+    def rendered_content(self) -> str:
+        return super().rendered_content.encode(errors="backslashreplace").decode()
+
+
 class Page(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no parameter at run time
     """A page in place of the list of a model's rows."""
 
@@ -65,7 +76,7 @@ class Page(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no parameter at
             "pages": links(request, self.admin_site, self.model),
             **context,
         }
-        response = TemplateResponse(request, f"admin/hosting/{template}", whole)
+        response = _Answer(request, f"admin/hosting/{template}", whole)
         response.headers["Vary"] = LIVE
         return response
 
@@ -75,7 +86,9 @@ class Page(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no parameter at
         return reverse(view, args=args, current_app=self.admin_site.name)
 
     def jobs_address(self) -> str:
-        """The path of the list of jobs."""
+        """The path of the list of jobs; "" if this admin has none."""
+        if not self.admin_site.is_registered(Job):
+            return ""
         return reverse("admin:hosting_job_changelist", current_app=self.admin_site.name)
 
     def back(self, request: HttpRequest) -> HttpResponse:

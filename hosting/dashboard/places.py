@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db import router
@@ -28,6 +29,11 @@ def chosen_store(query: QueryDict) -> GenericStore:
     """The one that `database` names; the first, if it names none that there is."""
     known = known_stores()
     return known.get(query.get("database", "")) or next(iter(known.values()))
+
+
+def among_others(store: GenericStore) -> str:
+    """What the query of an address has to end with, to be of this database; "" if it is alone."""
+    return f"&{urlencode({'database': store.alias})}" if len(known_stores()) > 1 else ""
 
 
 def find_row(job_id: UUID) -> tuple[GenericStore, Enqueued] | None:

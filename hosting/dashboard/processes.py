@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from hosting import remote
@@ -42,8 +44,7 @@ class Shown:
     @property
     def facts(self) -> str:
         """What it tells of itself."""
-        facts = self.status.get("facts") or {}
-        return "\n".join(f"{name}: {json.dumps(value)}" for name, value in facts.items())
+        return "\n".join(f"{name}: {json.dumps(value)}" for name, value in self._facts.items())
 
     @property
     def trouble(self) -> str:
@@ -56,7 +57,12 @@ class Shown:
     @property
     def token(self) -> Any:
         """That of its lease, if it has one."""
-        return (self.status.get("facts") or {}).get("lease_token", "")
+        return self._facts.get("lease_token", "")
+
+    @property
+    def _facts(self) -> Mapping[str, Any]:
+        facts = self.status.get("facts")
+        return facts if isinstance(facts, dict) else {}
 
 
 class ProcessPage(Page):
@@ -128,8 +134,8 @@ class ProcessPage(Page):
 def _commands(processes: list[str]) -> dict[tuple[str, str], ServiceCommand]:
     """What was lately asked of each service, the last of each."""
     recent = ServiceCommand._default_manager.filter(process__in=processes)
-    found = recent.filter(requested_at__gt=ago(TOLD)).order_by("id")[: 5 * MOST]
-    return {(each.process, each.service): each for each in found}
+    found = recent.filter(requested_at__gt=ago(TOLD)).order_by("-id")[: 5 * MOST]
+    return {(each.process, each.service): each for each in reversed(found)}
 
 
 def _process(
@@ -148,11 +154,19 @@ def _process(
 
 
 def _service(status: Mapping[str, Any], command: ServiceCommand | None, may_act: bool) -> Shown:
-    since, name = status.get("since"), str(status.get("name", ""))
+    name = str(status.get("name", ""))
     actions = _STARTS.get(str(status.get("state")), ["restart", "stop"])
     is_steered = may_act and ":" not in name
-    moment = parse_datetime(since) if isinstance(since, str) else None
-    return Shown(status, moment, command, actions if is_steered else [])
+    return Shown(status, _moment(status.get("since")), command, actions if is_steered else [])
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        found = parse_datetime(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    is_fit = found is not None and timezone.is_aware(found) == settings.USE_TZ
+    return found if is_fit else None
 
 
 def _steerable(process: HostProcess) -> set[str]:
@@ -164,6 +178,6 @@ def _steerable(process: HostProcess) -> set[str]:
 def _statuses(process: HostProcess) -> list[Mapping[str, Any]]:
     try:
         found = json.loads(process.services)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from hosting.dashboard.charts import charts
 from hosting.dashboard.depths import MOST, depths
 from hosting.dashboard.page import Page, logged_last
-from hosting.dashboard.places import chosen_store, known_stores
+from hosting.dashboard.places import among_others, chosen_store, known_stores
 from hosting.dashboard.traffic import BUDGET, SPANS, traffic
 from hosting.models import PausedQueue
 from hosting.queues.calls import pause_queue, resume_queue
@@ -51,6 +51,7 @@ class QueuePage(Page):
             "spans": [(span, charts(traffic(store, span), span)) for span in SPANS],
             "databases": list(known_stores()),
             "database": store.alias,
+            "of_database": among_others(store),
             "has_backends": len(backends) > 1,
             "may_change": self.has_change_permission(request),
             "act": self.address("act"),

@@ -19,7 +19,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from hosting.compat import TaskResultStatus
-from hosting.dashboard.arguments import may_show
+from hosting.dashboard.arguments import Teller
 from hosting.dashboard.counts import count, failures
 from hosting.dashboard.filters import FAILED, SUCCESSFUL, Filter
 from hosting.models import Enqueued
@@ -32,10 +32,14 @@ WINDOW = 10_000
 #: Up to how many jobs in a state are all looked at.
 FEW = 2_000
 
+#: How many jobs are read at a time, to see whether a search may tell of them.
+BATCH = 1_000
+
 _SHOWN = (
     *("id", "backend", "queue_name", "task_path", "rank", "progress"),
     *("enqueued_at", "started_at", "claimed_at"),
 )
+_SEARCHED = ("args", "kwargs")
 _OF_JOBS = ("state", "due_at", "cancel_requested", "failures")
 _OF_RESULTS = ("status", "finished_at")
 
@@ -65,8 +69,7 @@ def find(tables: Tables, wanted: Filter) -> Found:
     seen = [row for row in rows if floor is None or row.id >= floor]
     page = seen[: wanted.size]
     has_more = len(seen) > len(page)
-    shown = [row for row in page if not wanted.text or may_show(row, wanted.text)]
-    return Found(shown, page[-1].id if has_more else floor, has_more)
+    return Found(page, page[-1].id if has_more else floor, has_more)
 
 
 def _parts(tables: Tables, wanted: Filter) -> Iterator[_Part]:
@@ -87,7 +90,7 @@ def _parts(tables: Tables, wanted: Filter) -> Iterator[_Part]:
 
 def _needed(rows: QuerySet[Any], wanted: Filter, of_table: Sequence[str]) -> QuerySet[Any]:
     """These rows with what the list shows; a search asks for their arguments too."""
-    return rows if wanted.text else rows.only(*_SHOWN, *of_table)
+    return rows.only(*_SHOWN, *of_table, *(_SEARCHED if wanted.text else ()))
 
 
 def _newest(rows: QuerySet[Any], wanted: Filter, condition: Q | None) -> _Part:
@@ -98,7 +101,7 @@ def _newest(rows: QuerySet[Any], wanted: Filter, condition: Q | None) -> _Part:
     floor = next(iter(ids[WINDOW : WINDOW + 1]), None)
     if floor is not None:
         rows = rows.filter(id__gte=floor)
-    return _Part(list(rows.filter(condition)[: wanted.size + 1]), floor)
+    return _Part(_first(rows.filter(condition), wanted), floor)
 
 
 def _in_state(tables: Tables, jobs: QuerySet[Any], wanted: Filter, condition: Q | None) -> _Part:
@@ -107,8 +110,29 @@ def _in_state(tables: Tables, jobs: QuerySet[Any], wanted: Filter, condition: Q 
         state = Q(state=wanted.state)
         return _newest(jobs, wanted, state & condition if condition else state)
     chosen = all_of_them.filter(_between(wanted), condition or Q())
-    ids = sorted(chosen.values_list("id", flat=True)[:FEW], reverse=True)[: wanted.size + 1]
-    return _Part(list(jobs.filter(id__in=ids)))
+    ids = sorted(chosen.values_list("id", flat=True)[:FEW], reverse=True)
+    if not wanted.text:
+        ids = ids[: wanted.size + 1]
+    return _Part(_first(jobs.filter(id__in=ids).order_by("-id"), wanted))
+
+
+def _first(rows: QuerySet[Any], wanted: Filter) -> list[Any]:
+    """A page of these rows, and one more if there is one, without those that nobody is told of.
+
+    They are left out before a page is cut: else one that is short, or is not the last, would tell
+    that a text is in arguments that are not shown.
+    """
+    most = many = wanted.size + 1
+    if not wanted.text:
+        return list(rows[:most])
+    found: list[Any] = []
+    teller = Teller(wanted.text)
+    while len(found) < most and (batch := list(rows[:many])):
+        found += filter(teller.may_show, batch)
+        if len(batch) < many:
+            break
+        rows, many = rows.filter(id__lt=batch[-1].id), min(many * 4, BATCH)
+    return found[:most]
 
 
 def _between(wanted: Filter) -> Q:

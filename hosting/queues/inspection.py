@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from hosting.compat import Task
 from hosting.queues.declared import redacted
 from hosting.queues.resolution import UnknownTask, resolve
 from hosting.queues.stores.browsing import Found, JobDetails, ListedJob
@@ -101,11 +102,15 @@ def shown_arguments(
     task_path: str, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of a job as people may see them; who shows a job shows no others."""
+    return redacted(args, kwargs, known_task(task_path))
+
+
+def known_task(task_path: str) -> Task[..., Any] | None:
+    """The task at this path; None if it is not in the code of this process."""
     try:
-        task = resolve(task_path)
+        return resolve(task_path)
     except UnknownTask:
-        task = None
-    return redacted(args, kwargs, task)
+        return None
 
 
 def _timeline(found: JobDetails) -> list[tuple[str, datetime | None]]:

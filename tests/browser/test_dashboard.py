@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from selenium.webdriver import Chrome
@@ -42,6 +43,29 @@ write_messages.using(queue_name=evil[:60]).enqueue(evil, delay=evil)
 write_messages.enqueue(evil, 0)
 for hours in (1, 20):
     prune_messages.using(run_after=timedelta(hours=hours)).enqueue()
+"""
+
+
+# A process and a job of which everything is as long as it can be, and in one word.
+MAKE_LONG_VALUES = """
+import json
+from datetime import timedelta
+from django.utils import timezone
+from hosting.models import HostProcess, Job, LogLine, ServiceCommand
+now, long = timezone.now(), "x" * 300
+service = {"name": long[:64], "state": "running", "last_error": long, "condition": "degraded"}
+services = json.dumps([{**service, "reason": long, "facts": {long: long, "lease_token": 2**63}}])
+moments = {"started_at": now, "seen_at": now}
+HostProcess(long[:64], long[:255], 4194304, "worker", "1", services, **moments).save()
+asked = {"process": long[:64], "service": long[:64], "action": "stop"}
+ServiceCommand(outcome=long, taken_at=now, done_at=now, **asked).save()
+job = Job(task_path=long, queue_name=long[:128], backend="default", enqueued_at=now)
+job.state, job.due_at = "waiting", now + timedelta(days=1)
+job.progress, job.args, job.worker_ids = long, json.dumps([long]), json.dumps([long])
+job.save()
+line = {"service": long[:64], "process": long[:64], "logger": long[:128], "text": long}
+LogLine(made_at=now, level=40, **line).save()
+LogLine(made_at=now, level=40, job_id=job.pk, attempt=1, **line).save()
 """
 
 
@@ -112,6 +136,27 @@ def test_a_walk_through_all_pages(browser: Chrome, admin: str, tmp_path: Path) -
     a_paused_queue_keeps_its_jobs(browser, admin)
     assert browser.execute_script("return window.isHurt") is None
     assert troubles(browser) == []
+
+
+def test_long_values_fit_a_phone(browser: Chrome, admin: str, project: Project) -> None:
+    project.run("shell", "-c", MAKE_LONG_VALUES)
+    screen = {"width": 375, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    browser.get(admin + PAGES["jobs"])
+    link = browser.find_element(By.CSS_SELECTOR, "#dashboard-rows .hosting-task a")
+    job, log = link.get_attribute("href"), f"{admin}hostprocess/log/?service={'x' * 64}"
+    too_wide = (
+        "return [document.documentElement, ...document.querySelectorAll('.hosting-scroll')]"
+        ".map((each) => each.scrollWidth - each.clientWidth)"
+    )
+    for page in ("job/", "pausedqueue/", job, log, "hostprocess/"):
+        browser.get(urljoin(admin, page))
+        assert "x" * 64 in text(browser, "#content").replace("\n", ""), page
+        assert max(browser.execute_script(too_wide)) <= 0, page
+    colour = "return getComputedStyle(document.querySelector(arguments[0])).color"
+    trouble, other = "small.hosting-bad", "small:not(.hosting-bad)"
+    assert browser.execute_script(colour, trouble) != browser.execute_script(colour, other)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def a_service_is_stopped_and_started(browser: Chrome, admin: str) -> None:

@@ -13,9 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from hosting.dashboard import search
+from hosting.compat import TaskError
+from hosting.dashboard import places, search
+from hosting.dashboard.filters import Filter
 from hosting.ids import uuid7_at
 from hosting.models import Job, JobResult, JobState
+from hosting.queues.stores import store_for
 from tests.dashboard.conftest import shown
 from tests.dashboard.making import (
     ended,
@@ -142,6 +145,23 @@ class TestList:
         assert "The search has stopped" in shown(first)
         assert walk(client, first) == wanted[::-1]
 
+    @pytest.mark.parametrize("state", ["", "ready", "successful"])
+    def test_a_search_tells_in_no_way_of_what_it_may_not_show(self, state: str) -> None:
+        make, rows = (enqueue, Job) if state == "ready" else (ended, JobResult)
+        shown_ones = [make("needle") for _ in range(3)]
+        hidden = [make("needle") for _ in range(20)]
+        rows.objects.filter(pk__in=hidden).update(task_path="gone.tasks.hush")
+        wanted = Filter(state=state, text="needle", size=2)
+        for few in (search.FEW, 1):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(search, "FEW", few)
+                found = search.find(store_for("default"), wanted)
+            # As many as if the others had something else in their arguments.
+            assert [row.id for row in found.rows] == shown_ones[:0:-1]
+            assert (found.next, found.has_more) == (shown_ones[1], True)
+        rows.objects.filter(pk__in=shown_ones).delete()
+        assert search.find(store_for("default"), wanted) == search.Found([])
+
     @pytest.mark.parametrize(
         ("query", "words"),
         [
@@ -167,6 +187,19 @@ class TestList:
         assert listed(response) == [job]
         assert "<html" not in response.content.decode()
         assert "X-Hosting-Live" in response.headers["Vary"]
+
+
+def test_links_stay_in_their_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, queues = enqueue("a"), reverse("admin:hosting_pausedqueue_changelist")
+    assert "database=" not in client.get(page_of(job)).content.decode()
+    store = store_for("default")
+    monkeypatch.setattr(places, "known_stores", lambda: {"other": store, "default": store})
+    for page in (page_of(job), f"{queues}?database=default"):
+        addresses = re.findall(rf'"({LIST}\?[^"]*)"', client.get(page).content.decode())
+        assert addresses
+        assert all(each.endswith("database=default") for each in addresses), addresses
+    found = ask(client, q="x", state="ready", database="default").content.decode()
+    assert '<a href="?state=ready&amp;database=default">Clear</a>' in found
 
 
 class TestJob:
@@ -206,6 +239,17 @@ class TestJob:
         JobResult.objects.filter(pk=job).update(task_path="gone.tasks.task")
         assert "the secret" not in shown(client.get(page_of(job)))
         assert listed(ask(client, q="the secret")) == []
+
+    def test_halves_of_surrogate_pairs_are_shown_as_escapes(self, client: Client) -> None:
+        broken = TaskError(exception_class_path="builtins.OSError", traceback="no \udcff.txt")
+        page = shown(client.get(page_of(ended("\ud83d", error=broken))))
+        assert "\\ud83d" in page
+        assert "no \\udcff.txt" in page
+
+    def test_a_job_in_no_state_has_a_page(self, client: Client) -> None:
+        job = enqueue()
+        Job.objects.filter(pk=job).update(state="")
+        assert "This row is damaged: status" in shown(client.get(page_of(job)))
 
     def test_html_is_text(self, client: Client) -> None:
         evil = "<script>alert(1)</script>"

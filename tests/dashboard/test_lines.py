@@ -133,6 +133,19 @@ def test_a_place_that_is_none_shows_the_newest(client: Client, before: str) -> N
     assert lines_of(client.get(LOG, {"service": "mailer", "before": before})) == ["one"]
 
 
+def test_ids_are_no_numbers_to_be_read(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.USE_THOUSAND_SEPARATOR = True
+    monkeypatch.setattr(lines, "MOST", 1)
+    for number in (10_001, 10_002):
+        line(str(number), pk=number)
+    for headers in ({}, {"X-Hosting-Live": "1"}):
+        page = client.get(f"{LOG}?service=mailer", headers=headers).content.decode()
+        assert "before=10002" in page
+        assert 'id="line-10002"' in page
+
+
 def test_what_lines_say_is_text(client: Client) -> None:
     evil = "<script>alert(1)</script>"
     job = enqueue("a")

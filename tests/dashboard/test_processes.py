@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from hosting import fleet, remote
 from hosting.builder import build_host
+from hosting.dashboard import processes
 from hosting.host import Host
 from hosting.models import HostProcess, ServiceCommand
 from tests.dashboard.conftest import shown, told
@@ -102,9 +103,35 @@ class TestPage:
 
     def test_a_damaged_row_is_shown_without_services(self, client: Client) -> None:
         row = process()
-        for text in ("{", "{}", "[3]"):
+        for text in ("{", "{}", "[3]", "[" * 100_000):
             HostProcess.objects.filter(pk=row.pk).update(services=text)
             assert "It tells of no services." in shown(client.get(PAGE))
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            {"facts": ["a list"]},
+            {"since": "2026-13-45T00:00:00+00:00"},
+            {"since": "2026-01-01T00:00:00"},
+        ],
+    )
+    def test_a_damaged_service_is_shown_without_what_is_damaged(
+        self, client: Client, damage: dict[str, Any]
+    ) -> None:
+        process(mailer=damage)
+        assert "mailer log running" in shown(client.get(PAGE))
+
+    def test_errors_may_have_halves_of_surrogate_pairs(self, client: Client) -> None:
+        process(mailer={"last_error": "OSError: no \udcff.txt"})
+        assert "no \\udcff.txt" in shown(client.get(PAGE))
+
+    def test_numbers_are_as_they_are(self, client: Client, settings: Any) -> None:
+        settings.USE_THOUSAND_SEPARATOR = True
+        process(mailer={"facts": {"lease_token": 12345}})
+        HostProcess.objects.update(pid=4194304)
+        text = shown(client.get(PAGE))
+        assert "worker 4194304" in text
+        assert "12345" in text
 
 
 class TestAsking:
@@ -126,6 +153,15 @@ class TestAsking:
         assert "restart asked for, root now" in shown(client.get(PAGE))
         ServiceCommand.objects.update(taken_at=Now(), done_at=Now(), outcome="<b>no</b>")
         assert "restart failed: &lt;b&gt;no" in shown(client.get(PAGE))
+
+    def test_what_was_asked_last_is_shown_however_much_was_asked(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(processes, "MOST", 1)
+        process(mailer={})
+        for action in ["stop"] * 6 + ["start"]:
+            remote.ask("host:1:ab", "mailer", action, "root")
+        assert "start asked for" in shown(client.get(PAGE))
 
     @pytest.mark.parametrize(("service", "name"), [("other", "host:1:ab"), ("mailer", "gone")])
     def test_what_is_not_there_is_said(self, client: Client, service: str, name: str) -> None:
@@ -208,6 +244,18 @@ class TestDoing:
         until(lambda: ServiceCommand.objects.filter(pk=command.pk, done_at__isnull=False))
         command.refresh_from_db()
         assert command.outcome.startswith("No service 'nobody' can be stopped or started here")
+
+    def test_what_goes_wrong_is_written_down_whatever_it_says(self) -> None:
+        class Broken:
+            def halt(self, name: str) -> list[Exception]:
+                return [OSError("no \udcff\0.txt")]
+
+        first, second = (remote.ask("p", "mailer", "stop", "root") for _ in range(2))
+        remote.Remote(Broken).heed("p")
+        until(lambda: not ServiceCommand.objects.filter(done_at=None))
+        for command in (first, second):
+            command.refresh_from_db()
+            assert command.outcome == "no \\udcff\\x00.txt"
 
     def test_nothing_is_done_twice_and_old_commands_are_forgotten(self, host: Host) -> None:
         command = remote.ask("p", "ticker", "stop", "root")

@@ -8,12 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.test import Client
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 
 from hosting.dashboard import traffic
+from hosting.dashboard.queues import QueuePage
 from hosting.dashboard.traffic import SPANS
 from hosting.ids import uuid7_at
 from hosting.models import Job, JobResult, JobState, PausedQueue
@@ -26,6 +28,10 @@ pytestmark = pytest.mark.django_db
 
 PAGE = reverse("admin:hosting_pausedqueue_changelist")
 ACT = reverse("admin:hosting_pausedqueue_act")
+
+lone = admin.AdminSite("lone")
+lone.register(PausedQueue, QueuePage)
+urlpatterns = [path("lone/", lone.urls), path("admin/", admin.site.urls)]
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +96,14 @@ def test_queues_are_paused_and_resumed(client: Client) -> None:
 def test_a_paused_queue_without_jobs_can_be_resumed(client: Client) -> None:
     act(client, "pause", "later")
     assert "paused" in row(client, "later")[0]
+
+
+@pytest.mark.urls(__name__)
+def test_an_admin_may_have_queues_and_no_jobs(client: Client) -> None:
+    enqueue()
+    page = client.get("/lone/hosting/pausedqueue/")
+    assert "default" in shown(page)
+    assert "/hosting/job/" not in page.content.decode()
 
 
 @pytest.mark.parametrize(

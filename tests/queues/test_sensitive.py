@@ -7,6 +7,8 @@ import pytest
 from hosting import task
 from hosting.compat import InvalidTask
 from hosting.queues.declared import REDACTED, redacted
+from hosting.queues.scheduling.definition import complaints
+from hosting.queues.stores.scheduled import Definition
 
 
 @task(sensitive=("password", "pin"))
@@ -65,3 +67,12 @@ def test_what_a_job_cannot_bring_along_is_refused(db: None) -> None:
         InvalidTask, match=r"sensitive is True, allowed: what the task at this path"
     ):
         speak.using(sensitive=True).enqueue("a")
+
+
+@pytest.mark.parametrize("kwargs", ['{"password": "hunter2", "pni": 4711}', '["hunter2", 4711'])
+def test_what_is_wrong_with_a_schedule_is_said_without_them(kwargs: str) -> None:
+    values = {"task_path": f"{__name__}.log_in", "args": '["ann"]', "kwargs": kwargs}
+    [complaint] = complaints(Definition(name="secret", interval=60, **values))
+    assert REDACTED in complaint.words
+    assert "hunter2" not in complaint.words
+    assert "4711" not in complaint.words

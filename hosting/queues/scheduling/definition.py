@@ -13,6 +13,7 @@ from hosting.conf import schedule as shape
 from hosting.conf.problems import allowed_names
 from hosting.exceptions import ConfigurationError
 from hosting.queues.backends import DatabaseBackend
+from hosting.queues.declared import REDACTED, redacted
 from hosting.queues.declared.keys import parameters
 from hosting.queues.resolution import UnknownTask, declared_task, resolve
 from hosting.queues.stores.codec import decode_dict, decode_list
@@ -75,9 +76,11 @@ def complaints(definition: Definition, database: str | None = None) -> Iterator[
         try:
             arguments.append(decode(getattr(definition, field)))
         except ValueError as error:
-            text = getattr(definition, field)
+            # Nobody knows which of them are sensitive.
+            is_hidden = task is None or getattr(task, "sensitive", None)
+            text = REDACTED if is_hidden else repr(getattr(definition, field))
             kind = "list" if field == "args" else "object"
-            yield Complaint(field, f"{field} is {text!r}, allowed: a JSON {kind} ({error})")
+            yield Complaint(field, f"{field} is {text}, allowed: a JSON {kind} ({error})")
     if task is not None:
         yield from _of_task(definition, task, database)
         if len(arguments) == 2:
@@ -178,5 +181,6 @@ def _of_arguments(
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        found = f"args are {args!r} and kwargs {kwargs!r}"
+        shown_args, shown_kwargs = redacted(args, kwargs, task)
+        found = f"args are {shown_args!r} and kwargs {shown_kwargs!r}"
         yield Complaint("args", f"{found}, allowed: those of {task.name}{signature} ({error})")

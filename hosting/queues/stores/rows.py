@@ -47,7 +47,7 @@ def to_record(values: Mapping[str, Any]) -> JobRecord:
     values = {"finished_at": None, "return_value": "", **values}
     decoded: dict[str, Any] = {}
     damages: list[str] = []
-    if values.get("state"):
+    if values.get("state") or "status" not in values:
         values["status"] = _STATUS.get(values["state"], values["state"])
     for column, (decode, empty) in _DECODERS.items():
         try:
