@@ -83,7 +83,16 @@ class FleetService:
 def services() -> list[FleetService]:
     """The services of every living process, in the order of the processes' start."""
     living = _rows().filter(seen_at__gt=ago(STALE_AFTER)).order_by("started_at", "id")
-    return [_service(row, status) for row in living for status in json.loads(row.services)]
+    return [_service(row, status) for row in living for status in told_in(row.services)]
+
+
+def told_in(services: str) -> list[Mapping[str, Any]]:
+    """What the row of a process tells of its services; nothing if that is damaged."""
+    try:
+        found = json.loads(services)
+    except (ValueError, RecursionError):
+        return []
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def within(seconds: float) -> AbstractContextManager[None]:

@@ -181,6 +181,14 @@ def test_a_row_of_another_version_is_read_all_the_same() -> None:
     assert len(fleet.services()) == 2
 
 
+@pytest.mark.parametrize("text", ["", "{", "null", "[1, [], null]", '{"a": 1}', "[" * 100_000])
+def test_a_row_that_is_damaged_tells_of_nothing_and_hides_no_other(text: str) -> None:
+    count = len(json.loads(a_row().services))
+    damaged = a_row()
+    HostProcess.objects.filter(pk=damaged.pk).update(services=text)
+    assert len(fleet.services()) == count
+
+
 @pytest.mark.parametrize(
     "error",
     [

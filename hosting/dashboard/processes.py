@@ -14,10 +14,9 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from hosting import remote
+from hosting import fleet, remote
 from hosting.dashboard import lines
 from hosting.dashboard.page import Page, logged_last
-from hosting.fleet import STALE_AFTER
 from hosting.models import HostProcess, ServiceAction, ServiceCommand
 from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.services.health import Condition
@@ -141,13 +140,13 @@ def _commands(processes: list[str]) -> dict[tuple[str, str], ServiceCommand]:
 def _process(
     row: Any, commands: Mapping[tuple[str, str], ServiceCommand], may_change: bool
 ) -> dict[str, Any]:
-    is_alive = row.now - row.seen_at < STALE_AFTER
+    is_alive = row.now - row.seen_at < fleet.STALE_AFTER
     return {
         "row": row,
         "is_alive": is_alive,
         "services": [
             _service(status, commands.get((row.pk, name)), may_change and is_alive)
-            for status in _statuses(row)
+            for status in fleet.told_in(row.services)
             for name in [str(status.get("name", ""))]
         ],
     }
@@ -171,13 +170,5 @@ def _moment(text: Any) -> datetime | None:
 
 def _steerable(process: HostProcess) -> set[str]:
     """The services that are the project's; names with a colon are the host's own."""
-    names = {str(status.get("name", "")) for status in _statuses(process)}
+    names = {str(status.get("name", "")) for status in fleet.told_in(process.services)}
     return {name for name in names if name and ":" not in name}
-
-
-def _statuses(process: HostProcess) -> list[Mapping[str, Any]]:
-    try:
-        found = json.loads(process.services)
-    except (ValueError, RecursionError):
-        return []
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
