@@ -35,18 +35,17 @@ class ListedService:
         run_in = ", ".join(self.run_in) if self.enabled else "switched off"
         if self.singleton and self.enabled:
             run_in += " (one)"
-        return (self.name, self.service, run_in, self.restart, self._now())
+        return (self.name, self.service, run_in, self.restart, ", ".join(self.running_now()))
 
-    def _now(self) -> str:
+    def running_now(self) -> tuple[str, ...]:
+        """Where it runs now, in words: one for each copy."""
         if self.running is None:
-            return "unknown (is the database there and migrated?)"
-        return (
-            ", ".join(
-                f"{_state(copy)} in {copy['kind']} {copy['pid']} on {copy['host_name']}"
-                for copy in self.running
-            )
-            or "nowhere"
+            return ("unknown (is the database there and migrated?)",)
+        copies = tuple(
+            f"{_state(copy)} in {copy['kind']} {copy['pid']} on {copy['host_name']}"
+            for copy in self.running
         )
+        return copies or ("nowhere",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,23 @@ class TestSQLite:
         assert ids(given(options=options, name="wal.sqlite3")) == []
         assert ids(given(options=options, name="old.sqlite3")) == ["W110"]
 
+    def test_a_mode_that_is_set_counts_whatever_the_file_says(
+        self, given: Any, tmp_path: Path
+    ) -> None:
+        (tmp_path / "wal.sqlite3").write_bytes(b"SQLite format 3\x00\x10\x00\x02\x02")
+        options = {**WISE, "init_command": "PRAGMA journal_mode=DELETE"}
+
+        [message] = given(options=options, name="wal.sqlite3")
+
+        assert message.id == "hosting.W110"
+        assert "PRAGMA journal_mode=DELETE', so readers" in message.msg
+
+    @pytest.mark.parametrize(
+        "mode", ["(wal)", " = 'WAL'", '="wal"', "=DELETE; PRAGMA journal_mode=wal"]
+    )
+    def test_spellings_of_wal(self, given: Any, mode: str) -> None:
+        assert given(options={**WISE, "init_command": f"PRAGMA journal_mode{mode}"}) == []
+
     @pytest.mark.parametrize("mode", [None, "DEFERRED"])
     def test_without_immediate_transactions(self, given: Any, mode: str | None) -> None:
         [message] = given(options={**WISE, "transaction_mode": mode})
@@ -115,7 +132,11 @@ class TestSQLite:
 
     @pytest.mark.parametrize(
         "changed",
-        [{"timeout": 1}, {"init_command": "PRAGMA journal_mode = wal; PRAGMA busy_timeout = 0"}],
+        [
+            {"timeout": 1},
+            {"init_command": "PRAGMA journal_mode = wal; PRAGMA busy_timeout = 0"},
+            {"init_command": "PRAGMA journal_mode=wal; PRAGMA busy_timeout(100)"},
+        ],
     )
     def test_without_patience(self, given: Any, changed: dict[str, Any]) -> None:
         assert ids(given(options={**WISE, **changed})) == ["W112"]

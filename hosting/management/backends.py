@@ -1,8 +1,12 @@
-"""The `--backend` of commands."""
+"""The `--backend` of commands, and what its database says instead of an answer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.core.management.base import CommandError
+from django.db import Error
 
 from hosting.compat import InvalidTaskBackend, task_backends
 from hosting.conf.problems import allowed_names
@@ -22,3 +26,13 @@ def backend_of(alias: str) -> DatabaseBackend:
     except (TypeError, ConfigurationError, InvalidTaskBackend) as error:
         raise CommandError(str(error)) from error
     return backend
+
+
+@contextmanager
+def database_errors_told() -> Iterator[None]:
+    """Raise `CommandError` for what a database says that is away, or is not migrated."""
+    try:
+        yield
+    except Error as error:
+        text = str(error).strip().partition("\n")[0]
+        raise CommandError(f"The database cannot be used ({text}): is it migrated?") from error

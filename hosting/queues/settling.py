@@ -117,10 +117,10 @@ class Settler:
             done = self._ask([each.settlement for each in ended], wanted)
         except DATABASE_TROUBLE:
             raise
-        except Exception as error:
+        except Exception:
             if not ended:
                 raise
-            self._settle_singly(ended, error)
+            self._settle_singly(ended)
             return ()
         self._note(ended, done)
         return done.claims
@@ -139,18 +139,17 @@ class Settler:
         )
         return done
 
-    def _settle_singly(self, outcomes: Sequence[Outcome], error: Exception) -> None:
-        """Find out whose fault it is that a batch is not taken."""
-        if len(outcomes) == 1:
-            outcomes = [outcomes[0].failed(error)]
-            return self._note(outcomes, self._store.settle([outcomes[0].settlement]))
+    def _settle_singly(self, outcomes: Sequence[Outcome]) -> None:
+        """Find out whose fault it is that a batch is not taken: it may be that of the claim."""
         for outcome in outcomes:
             try:
-                self._note([outcome], self._store.settle([outcome.settlement]))
+                done = self._store.settle([outcome.settlement])
             except DATABASE_TROUBLE:
                 raise
-            except Exception as own_error:
-                self._settle_singly([outcome], own_error)
+            except Exception as error:
+                outcome = outcome.failed(error)
+                done = self._store.settle([outcome.settlement])
+            self._note([outcome], done)
 
     def _release(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:

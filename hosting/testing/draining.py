@@ -29,6 +29,7 @@ from hosting.queues.execution import Executor
 from hosting.queues.hand import Holder, JobInHand
 from hosting.queues.housekeeping import restore_connections
 from hosting.queues.outcomes import Ending, Outcome
+from hosting.queues.served import Served
 from hosting.queues.settling import Settler, Tally
 from hosting.queues.stores.values import Claim, Wanted
 from hosting.testing.attempts import Attempt, Drained
@@ -50,7 +51,8 @@ def drain(
 
     With `include_scheduled`, also those that wait for their `run_after` or have snoozed, in the
     order in which they are due. With `retries`, also further attempts of jobs that have failed,
-    without the wait. What a limit does not allow stays where it is.
+    without the wait. What a limit does not allow stays where it is, and so does what is in a paused
+    queue.
 
     An attempt that fails, and that this drain does not repeat, ends it: what the task has raised is
     raised here, and what is left stays in the queue. With `errors="collect"` the drain goes on, and
@@ -59,6 +61,8 @@ def drain(
     """
     if errors not in ("raise", "collect"):
         raise ValueError(f"errors is {errors!r}, allowed: 'raise', 'collect'")
+    if isinstance(queues, str):  # a collection of names too, each of one letter
+        raise ValueError(f"queues is {queues!r}, allowed: a list of names")
     found = database_backend(backend)
     names = queues or found.queues
     served = sorted(names) if names else None
@@ -98,6 +102,7 @@ class _Drain:
         self._backend = backend
         self._queues = queues
         self._store = backend.store
+        self._served = Served(self._store, backend.alias, queues)
         self._never = CancellationToken()
         self._executor = Executor(backend, call_here)
         self._executor.look_for_listeners()
@@ -110,13 +115,17 @@ class _Drain:
 
     def claim(self, include_scheduled: bool, retries: bool) -> Claim | None:
         """The next job, if there is one to be executed."""
-        wanted = Wanted(process_name(), self._backend.alias, self._queues, 1)
-        while not (claims := self._store.claim(wanted)):
+        while not (claims := self._store.claim(self._wanted())):
             if not self._lets_go() and not bring_forward(
                 self._backend, self._queues, scheduled=include_scheduled, failed=retries
             ):
                 return None
         return claims[0]
+
+    def _wanted(self) -> Wanted:
+        if not self._store.leaves_out_paused:
+            self._served.read()
+        return Wanted(process_name(), self._backend.alias, self._served.names(), 1)
 
     def _lets_go(self) -> bool:
         """Whether more is ready now: what was due, and what limits and batches have held up."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import ProgrammingError
 from django.utils import timezone
 
 from hosting.ids import uuid7_at
@@ -47,6 +48,10 @@ class TestPrune:
     def test_older_than(self) -> None:
         assert prune("--older-than", "9d")[-1] == "3 results deleted."
         assert prune("--older-than", "0s")[-1] == "1 results deleted."
+
+    @pytest.mark.parametrize("option", [(), ("--dry-run",)], ids=["deleting", "counting"])
+    def test_older_than_any_database_can_say(self, option: tuple[str, ...]) -> None:
+        assert prune("--older-than", "999999999w", *option)[-1].startswith("0 results")
 
     def test_of_one_status(self) -> None:
         lines = prune("--older-than", "9d", "--status", "failed")
@@ -104,3 +109,15 @@ def test_what_is_kept_for_ever(settings: Any) -> None:
 def test_a_span_that_is_not_allowed(span: str) -> None:
     with pytest.raises(CommandError, match="allowed: a whole number and one of s, m, h, d, w"):
         prune(f"--older-than={span}")
+
+
+@pytest.mark.parametrize("option", [(), ("--dry-run",)], ids=["deleting", "counting"])
+def test_a_database_that_is_not_migrated(
+    monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
+) -> None:
+    def oldest(tables: object) -> None:
+        raise ProgrammingError("no such table\nLINE 1: SELECT")
+
+    monkeypatch.setattr(pruning, "_oldest", oldest)
+    with pytest.raises(CommandError, match=r"\(no such table\): is it migrated"):
+        prune(*option)

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import ProgrammingError, connection
 from django.test.utils import CaptureQueriesContext
 
 from hosting.compat import TaskResultStatus
+from hosting.management.commands import tasks as tasks_command
 from hosting.models import Job
 from hosting.queues.stores import browsing
 from hosting.testing import drain
@@ -129,6 +130,18 @@ class TestList:
     def test_a_limit_that_is_not_allowed(self, limit: str) -> None:
         with pytest.raises(CommandError, match="allowed: a whole number, 1 to 10000"):
             run("list", "--limit", limit)
+
+
+@pytest.mark.parametrize("action", ["list", "show", "cancel"])
+def test_a_database_that_is_not_migrated(monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    def asked(*arguments: object) -> None:
+        raise ProgrammingError("no such table\nLINE 1: SELECT")
+
+    for name in ("browse", "details"):
+        monkeypatch.setattr(tasks_command, name, asked)
+    some = [] if action == "list" else [str(uuid.uuid4())]
+    with pytest.raises(CommandError, match=r"\(no such table\): is it migrated"):
+        run(action, *some)
 
 
 class TestShow:

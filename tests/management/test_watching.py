@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
+import re
+import signal
 import termios
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +15,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from hosting.management import watching
+from hosting.management.commands.hosted_services import _picture
+from hosting.models import HostProcess
 
 
 class Terminal:
@@ -52,7 +58,7 @@ def viewer(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     monkeypatch.setattr(watching, "REFRESH", 0.01)
     threads: list[threading.Thread] = []
 
-    def view(lines: Callable[[], list[str]]) -> threading.Thread:
+    def view(lines: Callable[[int], list[str]]) -> threading.Thread:
         arguments: Any = (lines, terminal.stream, terminal.text)
         threads.append(threading.Thread(target=watching.watch, args=arguments, daemon=True))
         threads[-1].start()
@@ -64,9 +70,9 @@ def viewer(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
         assert not thread.is_alive()
 
 
-def counting() -> Callable[[], list[str]]:
+def counting() -> Callable[[int], list[str]]:
     numbers = iter(range(10**6))
-    return lambda: [f"picture {next(numbers)}", "x" * 100, *["line"] * 10]
+    return lambda _: [f"picture {next(numbers)}", "x" * 100, *["line"] * 10, "the end"]
 
 
 def test_pictures_follow_each_other_until_q(terminal: Terminal, viewer: Any) -> None:
@@ -92,6 +98,7 @@ def test_a_picture_is_no_larger_than_the_terminal(terminal: Terminal, viewer: An
     first = terminal.drawn.partition(b"\x1b[J")[0]
     assert first.count(b"\r\n") == 5
     assert first.count(b"x") == 40
+    assert b"the end" in first
 
 
 @pytest.mark.django_db
@@ -99,7 +106,7 @@ def test_a_picture_is_no_larger_than_the_terminal(terminal: Terminal, viewer: An
 def test_the_terminal_is_put_back_whatever_happens(terminal: Terminal, error: Any) -> None:
     before = terminal.settings()
 
-    def lines() -> list[str]:
+    def lines(columns: int) -> list[str]:
         raise error
 
     arguments: Any = (lines, terminal.stream, terminal.text)
@@ -111,6 +118,68 @@ def test_the_terminal_is_put_back_whatever_happens(terminal: Terminal, error: An
 
     terminal.read_until(b"\x1b[?25h\x1b[?1049l")
     assert terminal.settings() == before
+
+
+@pytest.mark.django_db
+def test_sigterm_ends_it_and_puts_the_terminal_back(terminal: Terminal) -> None:
+    before, handler = terminal.settings(), signal.getsignal(signal.SIGTERM)
+
+    def lines(columns: int) -> list[str]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return []
+
+    arguments: Any = (lines, terminal.stream, terminal.text)
+    with pytest.raises(SystemExit) as caught:
+        watching.watch(*arguments)
+
+    assert caught.value.code == 143
+    terminal.read_until(b"\x1b[?25h\x1b[?1049l")
+    assert terminal.settings() == before
+    assert signal.getsignal(signal.SIGTERM) == handler
+
+
+class TestWidth:
+    """What the view is for, where each service runs now, is there however narrow it is."""
+
+    NAMES = ("one", "two")
+    COPIES = tuple(f"running in worker {pid} on web-1" for pid in (1, 2))
+
+    @pytest.fixture(autouse=True)
+    def _fleet(self, db: None, settings: Any) -> None:
+        service = "tests.projects.services.Recorder"
+        settings.HOSTED_SERVICES = [{"SERVICE": service, "NAME": name} for name in self.NAMES]
+        now = timezone.now()
+        told = [
+            {"name": "one", "state": "running", "condition": "healthy", "reason": "", "beat": None}
+        ]
+        for pid in (1, 2):
+            HostProcess.objects.create(
+                id=str(pid),
+                host_name="web-1",
+                pid=pid,
+                kind="worker",
+                version="0",
+                services=json.dumps(told),
+                started_at=now,
+                seen_at=now,
+            )
+
+    def test_wide(self) -> None:
+        assert re.split(r"  +", _picture(200)[1])[3:] == ["on-failure", ", ".join(self.COPIES)]
+
+    def test_narrower(self) -> None:
+        assert [re.split(r"  +", line) for line in _picture(80)[:4]] == [
+            ["NAME", "RUNNING NOW"],
+            ["one", self.COPIES[0]],
+            ["", self.COPIES[1]],
+            ["two", "nowhere"],
+        ]
+
+    def test_narrow(self) -> None:
+        lines = _picture(33)
+        assert lines[:3] == ["one", *(f"  {copy}" for copy in self.COPIES)]
+        assert lines[3:5] == ["two", "  nowhere"]
+        assert lines[-1].endswith("q quits")
 
 
 @pytest.mark.django_db

@@ -81,6 +81,22 @@ def test_only_the_queues_that_are_named() -> None:
     assert calls == ["mail"]
 
 
+@pytest.mark.parametrize("queues", [None, ["mail"], ["mail", "default"]], ids=str)
+def test_a_paused_queue_is_left_alone_until_it_is_resumed(queues: list[str] | None) -> None:
+    hosting.pause_queue("mail")
+    tasks.note.using(queue_name="mail").enqueue("mail")
+
+    assert drain(queues=queues, include_scheduled=True) == []
+
+    hosting.resume_queue("mail")
+    assert len(drain(queues=queues)) == 1
+
+
+def test_one_name_is_not_a_list_of_names() -> None:
+    with pytest.raises(ValueError, match="queues is 'mail', allowed: a list of names"):
+        drain(queues="mail")
+
+
 def test_coroutines_use_the_connection_of_the_test() -> None:
     tasks.anote.enqueue("a")
 

@@ -66,5 +66,26 @@ def _table(listing: Listing) -> list[str]:
     return table(header, (service.as_row() for service in listing.services))
 
 
-def _picture() -> list[str]:
-    return [*_table(list_services()), "", f"{datetime.now():%H:%M:%S}  q quits"]
+def _short_table(listing: Listing) -> list[str]:
+    """What changes alone, with a line for each copy."""
+    rows = [
+        ("" if number else service.name, copy)
+        for service in listing.services
+        for number, copy in enumerate(service.running_now())
+    ]
+    return table(("NAME", "RUNNING NOW"), rows)
+
+
+def _picture(columns: int) -> list[str]:
+    """As much as fits the width; in the narrowest form, each copy stands below its service."""
+    listing = list_services()
+    lines = _table(listing)
+    if max(map(len, lines)) > columns:
+        lines = _short_table(listing)
+    if max(map(len, lines)) > columns:
+        lines = [
+            line
+            for service in listing.services
+            for line in (service.name, *(f"  {copy}" for copy in service.running_now()))
+        ]
+    return [*lines, "", f"{datetime.now():%H:%M:%S}  q quits"]

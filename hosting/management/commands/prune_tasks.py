@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hosting.compat import DEFAULT_TASK_BACKEND_ALIAS, TaskResultStatus
-from hosting.management.backends import backend_of
+from hosting.management.backends import backend_of, database_errors_told
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.stores.duties import BATCH
 from hosting.queues.stores.pruning import count_old
@@ -37,25 +37,30 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         backend = backend_of(options["backend"])
-        total, verb = 0, "would be deleted" if options["dry_run"] else "deleted"
+        verb = "would be deleted" if options["dry_run"] else "deleted"
         try:
-            for status, seconds in _chosen(backend, options).items():
-                if seconds is None:
-                    self.stdout.write(f"{status.value}: kept for ever, as RETENTION says")
-                    continue
-                if options["dry_run"]:
-                    tables = Tables(backend.store.alias)
-                    count = count_old(tables, backend.alias, status, seconds)
-                else:
-                    count = self._delete(backend, status, seconds)
-                total += count
-                self.stdout.write(f"{status.value}: {count} {verb}")
+            with database_errors_told():
+                total = self._prune(backend, options, verb)
         except KeyboardInterrupt:
             raise CommandError(
                 "Interrupted: what is deleted is deleted, the rest is there.",
                 returncode=INTERRUPTED,
             ) from None
         self.stdout.write(f"{total} results {verb}.")
+
+    def _prune(self, backend: DatabaseBackend, options: dict[str, Any], verb: str) -> int:
+        total = 0
+        for status, seconds in _chosen(backend, options).items():
+            if seconds is None:
+                self.stdout.write(f"{status.value}: kept for ever, as RETENTION says")
+                continue
+            if options["dry_run"]:
+                count = count_old(Tables(backend.store.alias), backend.alias, status, seconds)
+            else:
+                count = self._delete(backend, status, seconds)
+            total += count
+            self.stdout.write(f"{status.value}: {count} {verb}")
+        return total
 
     def _delete(self, backend: DatabaseBackend, status: TaskResultStatus, seconds: float) -> int:
         total, count = 0, BATCH

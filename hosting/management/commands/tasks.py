@@ -8,7 +8,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from hosting.compat import DEFAULT_TASK_BACKEND_ALIAS
-from hosting.management.backends import backend_of
+from hosting.management.backends import backend_of, database_errors_told
 from hosting.management.tables import table
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.inspection import (
@@ -74,12 +74,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         backend = backend_of(options["backend"])
-        if action == "list":
-            self._list(backend, options)
-        elif action == "show":
-            self._show(_details(backend, options["ids"][0]), options["format"])
-        else:
-            self._steer(backend, action, options["ids"])
+        with database_errors_told():
+            if action == "list":
+                self._list(backend, options)
+            elif action == "show":
+                self._show(_details(backend, options["ids"][0]), options["format"])
+            else:
+                self._steer(backend, action, options["ids"])
 
     def _list(self, backend: DatabaseBackend, options: dict[str, Any]) -> None:
         by_claims = options["order"] == "claims"

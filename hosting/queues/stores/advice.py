@@ -74,19 +74,20 @@ def _advice_on_sqlite(settings: Mapping[str, Any]) -> Iterator[Advice]:
     command = str(options.get("init_command") or "")
     if name == ":memory:" or "mode=memory" in name:
         return
-    if not re.search(r"journal_mode\s*=\s*wal", command, re.IGNORECASE) and not _is_wal(name):
+    mode = _pragma("journal_mode", command)
+    if mode.upper() != "WAL" and (mode or not _is_wal(name)):
+        what = "" if mode else " and the file is not in WAL mode"
         yield Advice(
             "hosting.W110",
-            f"init_command is {command!r} and the file is not in WAL mode, so readers and the "
-            "writer lock each other out",
+            f"init_command is {command!r}{what}, so readers and the writer lock each other out",
             '"init_command": "PRAGMA journal_mode=WAL;"',
         )
-    mode = options.get("transaction_mode")
-    if str(mode).upper() not in ("IMMEDIATE", "EXCLUSIVE"):
+    begins = options.get("transaction_mode")
+    if str(begins).upper() not in ("IMMEDIATE", "EXCLUSIVE"):
         yield Advice(
             "hosting.W111",
-            f"transaction_mode is {mode!r}, so a transaction that reads before it writes fails at "
-            "once when another has written meanwhile",
+            f"transaction_mode is {begins!r}, so a transaction that reads before it writes fails "
+            "at once when another has written meanwhile",
             '"transaction_mode": "IMMEDIATE"',
         )
     patience = _patience(options, command)
@@ -108,6 +109,14 @@ def _is_wal(name: str) -> bool:
 
 def _patience(options: Mapping[str, Any], command: str) -> float:
     """Seconds."""
-    if found := re.search(r"busy_timeout\s*=\s*(\d+)", command, re.IGNORECASE):
-        return int(found[1]) / 1000
+    milliseconds = _pragma("busy_timeout", command)
+    if milliseconds.isdecimal():
+        return int(milliseconds) / 1000
     return float(options.get("timeout", PATIENCE))
+
+
+def _pragma(name: str, command: str) -> str:
+    """What the last such PRAGMA of a command sets, "" if there is none."""
+    # Both of SQLite's spellings: `= value` and `(value)`.
+    pattern = rf"\b{name}\s*[=(]\s*['\"]?(\w+)"
+    return next(reversed(re.findall(pattern, command, re.IGNORECASE)), "")

@@ -8,9 +8,10 @@ Half of what PostgreSQL does for such a statement is reading and planning it, wh
 once for each connection. Only who has set `prepare_threshold` in the OPTIONS of DATABASES has said
 that a connection stays with one session of the server, which Django does not take for granted; then
 a statement is prepared after as many executions as psycopg would prepare it. Outside a transaction
-only: psycopg forgets all that is prepared when one is rolled back, and others may do so too. That
-is noticed by an error, after which the statement is sent once more, and which in a transaction
-would be its end.
+only: psycopg forgets all that is prepared when one is rolled back, others may do so without its
+notice (DISCARD ALL when a pool takes a connection back), and a migration may change what a prepared
+statement gives or takes. That is noticed by an error, after which the statement is sent once more,
+as it is: it was alone, so it has changed nothing. In a transaction the error would be its end.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
-from psycopg import generators
-from psycopg.errors import InvalidSqlStatementName, error_from_result
+from psycopg import Cursor, generators
+from psycopg.errors import NotSupportedError, ProgrammingError, error_from_result
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+
+#: What a prepared statement may raise that the same one would not as it is: it is not there, or its
+#: name is taken; the types of its rows or of its parameters have changed.
+_STALE = (ProgrammingError, NotSupportedError)
 
 
 @dataclass(slots=True)
@@ -38,6 +43,9 @@ class _Session:
 
 _numbers = count()
 _sessions: WeakKeyDictionary[Any, _Session] = WeakKeyDictionary()
+
+#: Connections whose cursors prepare nothing any more, as psycopg goes on with a name that is stale.
+_plain: WeakSet[Any] = WeakSet()
 
 
 def can_ask(driver: Any) -> bool:
@@ -56,10 +64,35 @@ def ask(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> An
     It is waited for as psycopg waits, which leaves signals and other greenlets their turn.
     """
     with driver.lock:
-        is_alone = driver.pgconn.transaction_status == TransactionStatus.IDLE
-        if is_alone and driver.prepare_threshold is not None:
+        if _may_prepare(driver):
             return _ask_prepared(driver, statement, parameters)
         return _ask_plainly(driver, statement, parameters)
+
+
+def fetch(driver: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
+    """The rows of a statement, by a cursor, prepared where `ask` would prepare it."""
+    if driver.prepare_threshold is None:
+        with driver.cursor() as cursor:
+            return list(cursor.execute(statement, parameters).fetchall())
+    # Without autocommit a cursor begins a transaction first.
+    if driver.autocommit and _may_prepare(driver) and driver not in _plain:
+        # Not Django's cursor, which puts the parameters into the text.
+        with Cursor(driver) as cursor:
+            try:
+                cursor.execute(statement, parameters)
+            except _STALE:
+                _plain.add(driver)
+            else:
+                return list(cursor.fetchall())
+    with driver.cursor() as cursor:
+        return list(cursor.execute(statement, parameters, prepare=False).fetchall())
+
+
+def _may_prepare(driver: Any) -> bool:
+    """Whether this was asked for, and an error would be the end of nothing else."""
+    is_alone = driver.pgconn.transaction_status == TransactionStatus.IDLE
+    is_alone = is_alone and driver.pgconn.pipeline_status == PipelineStatus.OFF
+    return is_alone and driver.prepare_threshold is not None
 
 
 def _ask_plainly(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> Any:
@@ -71,19 +104,19 @@ def _ask_prepared(driver: Any, statement: bytes, parameters: Sequence[bytes | No
     session = _sessions.get(driver)
     if session is None:
         session = _sessions[driver] = _Session()
-    name = session.names.get(statement)
-    if name is None:
-        times = session.times[statement] = session.times.get(statement, 0) + 1
-        if times <= driver.prepare_threshold:
-            return _ask_plainly(driver, statement, parameters)
-        name = b"hosting_%d" % next(_numbers)
-        driver.pgconn.send_prepare(name, statement)
-        _answer(driver)
-        session.names[statement] = name
-    driver.pgconn.send_query_prepared(name, parameters)
+    times = session.times[statement] = session.times.get(statement, 0) + 1
+    if times <= driver.prepare_threshold:
+        return _ask_plainly(driver, statement, parameters)
     try:
+        name = session.names.get(statement)
+        if name is None:
+            name = b"hosting_%d" % next(_numbers)
+            driver.pgconn.send_prepare(name, statement)
+            _answer(driver)
+            session.names[statement] = name
+        driver.pgconn.send_query_prepared(name, parameters)
         return _answer(driver)
-    except InvalidSqlStatementName:
+    except _STALE:
         del _sessions[driver]
         return _ask_plainly(driver, statement, parameters)
 

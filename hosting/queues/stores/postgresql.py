@@ -15,7 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
-from psycopg import Cursor, IsolationLevel
+from psycopg import IsolationLevel
 
 from hosting.cancellation import CancellationToken
 from hosting.models import Job
@@ -27,7 +27,7 @@ from hosting.queues.stores.deadline import (
 )
 from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.keys import write_limits
-from hosting.queues.stores.libpq import ask, can_ask, perform
+from hosting.queues.stores.libpq import ask, can_ask, fetch, perform
 from hosting.queues.stores.listener import Listener
 from hosting.queues.stores.new import initial_state, record_of_new
 from hosting.queues.stores.sqlstore import SQLStore, is_watched, require_ready
@@ -102,11 +102,7 @@ class PostgreSQLStore(SQLStore):
         return Look(*row)
 
     def _execute(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        driver = connection.connection
-        # Django's cursor puts the parameters into the text, which therefore is never prepared.
-        prepares = driver.prepare_threshold is not None
-        with Cursor(driver) if prepares else driver.cursor() as cursor:
-            return list(cursor.execute(statement, parameters).fetchall())
+        return fetch(connection.connection, statement, parameters)
 
     def _perform(self, connection: Any, statement: str) -> None:
         perform(connection.connection, statement)

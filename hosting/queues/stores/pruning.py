@@ -73,6 +73,6 @@ def _old(
 def count_old(tables: Tables, backend: str, status: TaskResultStatus, seconds: float) -> int:
     """How many results `prune` would delete; reads as far as that, in one statement."""
     oldest = _oldest(tables)
-    if oldest is None:
+    if oldest is None or oldest.id >= (made_before := uuid7_at(oldest.now - seconds)):
         return 0
-    return _old(tables, backend, status, seconds, uuid7_at(oldest.now - seconds)).count()
+    return _old(tables, backend, status, seconds, made_before).count()
