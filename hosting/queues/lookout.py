@@ -67,9 +67,11 @@ class Lookout:
         """Take note of what was told."""
         if self._rung:
             self._rung = self._hinted = False
+            self.served.doubt()
             self.find_more()
         if self._hinted:
             self._hinted = False
+            self.served.doubt()
             self._position.rewind()
             if not self.has_more:
                 self._next_look = self._clock()

@@ -46,6 +46,11 @@ class Served:
             return False
         return self.read()
 
+    def doubt(self) -> None:
+        """Have what is paused read again before the next claim, as it may have been resumed."""
+        if self._paused:
+            self._next = self._clock()
+
     def read(self) -> bool:
         """Read what is paused; True if it is not what it was."""
         self._next = self._clock() + FRESH

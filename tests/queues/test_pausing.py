@@ -55,6 +55,20 @@ def test_a_queue_is_paused_while_a_worker_runs(
     until(lambda: tasks.calls == ["a", "b", "later"])
 
 
+def test_jobs_begin_as_soon_as_their_queue_is_resumed(
+    worker: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "FRESH", 3600)
+    pause_queue("a")
+    to("a")
+    running = worker(poll_interval=3600)
+    running.wait_until_ready()
+    lookout = running.service._shift._lookout
+    until(lambda: lookout.served._paused == {"a"} and not lookout.has_more)
+    resume_queue("a")
+    until(lambda: tasks.calls == ["a"])
+
+
 def test_what_waits_in_another_queue_comes_in_time(worker: Start) -> None:
     pause_queue("a")
     to("a")
