@@ -530,22 +530,19 @@ def test_a_process_of_multiprocessing_writes_its_lines_before_it_ends(attach: At
 
 
 def test_the_handler_is_made_by_logging_as_the_docs_say() -> None:
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "incremental": False,
-            "disable_existing_loggers": False,
-            "handlers": {
-                "lines": {
-                    "class": "hosting.observability.lines.LogLineHandler",
-                    "level": "INFO",
-                    "per_attempt": 10,
-                    "per_service": 20,
-                    "days": 1,
-                }
-            },
-        }
-    )
+    values = {
+        "class": "hosting.observability.lines.LogLineHandler",
+        "level": "WARNING",
+        "per_attempt": 10,
+        "per_service": 20,
+        "days": 1,
+    }
+    # As `dictConfig` makes it, which would close all handlers that there are.
+    handler = logging.config.DictConfigurator({}).configure_handler(values)
+    assert isinstance(handler, LogLineHandler)
+    assert (handler.level, handler._per_attempt) == (logging.WARNING, 10)
+    assert (handler._writer._per_service, handler._writer._days) == (20, 1)
+    handler.close()
 
 
 @pytest.mark.parametrize("name", ["per_attempt", "per_service", "days"])

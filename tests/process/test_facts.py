@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.core.management import ManagementUtility, call_command
 
@@ -122,6 +123,8 @@ class TestGather:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(sys, "argv", ["pytest"])
+        # It would configure logging anew, on a stream that is closed after this test.
+        monkeypatch.setattr(django, "setup", lambda: None)
         # Within `call_command` no command line is being executed, within `execute` one is.
         call_command("hosted_services", "--format", "json")
         assert json.loads(capsys.readouterr().out)["facts"]["command"] is None
