@@ -1,4 +1,4 @@
-"""Rows per second that the ORM inserts with no queue around it: more than any queue can run jobs.
+"""Rows per second that the ORM inserts with no queue around it.
 
 One process, one thread, a transaction for a hundred rows, as short atomic jobs share one.
 """
