@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Model
 
 from hosting.ids import uuid7_at
-from hosting.models import Job, JobResult
+from hosting.models import Job, JobResult, LogLine
 
 DAY, HOUR = 86_400.0, 3_600.0
 QUEUES = ("default", "mail", "images", "reports", "rare")
@@ -29,10 +29,11 @@ _BATCH = 20_000
 
 
 def fill(rows: int) -> None:
-    """Add so many rows to either table, in the order of their ids, and update the statistics."""
+    """Add so many rows to each table, in the order of their ids, and update the statistics."""
     chance = random.Random(1)
     _copy(Job, (_job(at, chance) for at in _moments(rows, chance)))
     _copy(JobResult, (_result(at, chance) for at in _moments(rows, chance)))
+    _copy(LogLine, (_line(*each, chance) for each in enumerate(_moments(rows, chance), 1)))
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             connection.set_autocommit(True)
@@ -88,6 +89,22 @@ def _result(at: float, chance: random.Random) -> JobResult:
     errors = '[{"exception_class_path": "builtins.OSError", "traceback": "no"}]' * has_failed
     values = _enqueued(at, chance)
     return JobResult(**values, **moments, status=status, errors=errors or "[]", return_value="null")
+
+
+def _line(key: int, at: float, chance: random.Random) -> LogLine:
+    """Of a job, and one of a thousand of a service."""
+    is_of_job = key % 1000 != 0
+    return LogLine(
+        id=key,
+        service="TaskWorker",
+        job_id=UUID(int=uuid7_at(at).int | chance.getrandbits(62)) if is_of_job else None,
+        attempt=1 if is_of_job else None,
+        process=f"host:{chance.randrange(20)}",
+        made_at=datetime.fromtimestamp(at, UTC),
+        level=chance.choice((20, 20, 20, 30, 40)),
+        logger="shop.tasks",
+        text=f"Something that is worth a line, number {chance.getrandbits(64):x}",
+    )
 
 
 def _copy(model: type[Model], rows: Iterable[Model]) -> None:

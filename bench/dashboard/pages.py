@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from hosting.models import Job, JobResult
+from hosting.models import Job, JobResult, LogLine
 
 
 def client() -> Client:
@@ -42,7 +42,16 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "queues, at first", queues
     yield "queues, again", queues
     yield "fleet", reverse("admin:hosting_hostprocess_changelist")
+    log = reverse("admin:hosting_hostprocess_log")
+    yield "log of a service", f"{log}?service=TaskWorker"
+    yield "log of a service, the page in the middle", f"{log}?service=TaskWorker&before={_line()}"
+    yield "log of a service, errors", f"{log}?service=TaskWorker&level=error"
+    yield "log of a service that is not there", f"{log}?service=none"
     yield "schedules", reverse("admin:hosting_schedule_changelist")
+
+
+def _line() -> int:
+    return LogLine._default_manager.count() // 2
 
 
 def _middle() -> str:

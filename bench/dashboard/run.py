@@ -54,7 +54,7 @@ def main(rows: int, shows_plans: bool) -> None:
     from bench.dashboard.pages import client, pages
 
     fill(rows)
-    print(f"\n{connection.vendor}, {rows:,} jobs and {rows:,} results\n")
+    print(f"\n{connection.vendor}, {rows:,} jobs, results and log lines each\n")
     print("| page | statements | database (ms) | slowest (ms) | whole (ms) |")
     print("|---|--:|--:|--:|--:|")
     user, plans = client(), []
