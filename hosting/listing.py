@@ -13,7 +13,7 @@ from hosting.conf import ServiceEntry, load
 from hosting.process.autostart import Decision, decide
 from hosting.process.facts import ProcessFacts, gather
 from hosting.process.servers import NAMES, Role
-from hosting.services import Condition
+from hosting.services.health import adds_to_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ COPY = ("kind", "host_name", "pid", "state", "condition", "reason", "beat_at")
 
 def _state(copy: Mapping[str, Any]) -> str:
     """The state, and the condition where that tells more."""
-    is_told = copy["condition"] in (Condition.HEALTHY, Condition.DOWN)
-    return copy["state"] if is_told else f"{copy['state']}, {copy['condition']},"
+    is_more = adds_to_state(copy["condition"])
+    return f"{copy['state']}, {copy['condition']}," if is_more else copy["state"]
 
 
 def _running() -> list[fleet.FleetService] | None:

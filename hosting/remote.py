@@ -20,6 +20,7 @@ from django.db import Error, models
 from hosting.context import log_fields
 from hosting.queues.stores.clock import DatabaseNow, ago
 from hosting.scope import Scope
+from hosting.texts import encodable
 from hosting.threads import ServiceThread
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def _note(key: int, outcome: str) -> None:
 
 def _storable(text: str) -> str:
     """The text with escapes for what a database refuses: zeros, and halves of surrogate pairs."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+    return encodable(text).replace("\0", "\\x00")
 
 
 def _guarded(action: Callable[[], object]) -> None:

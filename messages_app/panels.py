@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 
 from hosting.fleet import FleetService
-from hosting.services.health import Condition
+from hosting.services.health import trouble
 from messages_app.services import ScopedHostedService, TimedHostedService
 
 
@@ -121,17 +121,11 @@ def _copy(service: FleetService, labels: Mapping[str, str]) -> Copy:
         since=service.since,
         process=f"{service.kind} process {service.pid} on {service.host_name}",
         restarts=service.restarts,
-        trouble=_trouble(service),
+        trouble=trouble(service.condition, service.reason),
         error=service.last_error,
         facts=[(label, _fact(service.facts.get(key))) for key, label in labels.items()],
         failures=service.facts.get("failures") or service.facts.get("failed") or 0,
     )
-
-
-def _trouble(service: FleetService) -> str:
-    if service.condition in (Condition.HEALTHY, Condition.DOWN):  # the state says as much
-        return ""
-    return f"{service.condition}: {service.reason}"
 
 
 def _fact(value: Any) -> Any:

@@ -13,6 +13,7 @@ from hosting.models import Enqueued, Job, JobResult, JobState
 from hosting.queues.inspection import shown_arguments
 from hosting.queues.stores.rows import to_record
 from hosting.queues.stores.values import JobRecord
+from hosting.texts import shortened
 
 #: Characters of a value that a page shows.
 LONGEST = 20_000
@@ -139,7 +140,4 @@ def _more(row: Enqueued) -> Iterator[tuple[str, str]]:
 
 
 def _as_text(value: Any) -> str:
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    if len(text) > LONGEST:
-        return f"{text[:LONGEST]}\n… {len(text) - LONGEST:,} more characters"
-    return text
+    return shortened(json.dumps(value, indent=2, ensure_ascii=False), LONGEST)

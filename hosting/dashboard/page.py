@@ -21,6 +21,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from hosting.models import HostProcess, Job, PausedQueue, Schedule
+from hosting.texts import encodable
 
 #: The header with which a page asks for itself again.
 LIVE = "X-Hosting-Live"
@@ -44,7 +45,7 @@ class _Answer(TemplateResponse):
 
     @property
     def rendered_content(self) -> str:
-        return super().rendered_content.encode(errors="backslashreplace").decode()
+        return encodable(super().rendered_content)
 
 
 class Page(admin.ModelAdmin):  # type: ignore[type-arg]  # takes no parameter at run time

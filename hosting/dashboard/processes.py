@@ -19,7 +19,7 @@ from hosting.dashboard import lines
 from hosting.dashboard.page import Page, logged_last
 from hosting.models import HostProcess, ServiceAction, ServiceCommand
 from hosting.queues.stores.clock import DatabaseNow, ago
-from hosting.services.health import Condition
+from hosting.services.health import Condition, trouble
 
 #: Processes that are shown, those last started first.
 MOST = 200
@@ -48,10 +48,8 @@ class Shown:
     @property
     def trouble(self) -> str:
         """What is the matter with a service that runs."""
-        condition = str(self.status.get("condition") or Condition.HEALTHY)
-        if condition in (Condition.HEALTHY, Condition.DOWN):  # the state says as much
-            return ""
-        return f"{condition}: {self.status.get('reason', '')}"
+        condition = self.status.get("condition") or Condition.HEALTHY
+        return trouble(str(condition), str(self.status.get("reason", "")))
 
     @property
     def token(self) -> Any:

@@ -21,6 +21,7 @@ from django.conf import settings
 from hosting.ids import process_name
 from hosting.observability.linewriter import Line, LineWriter
 from hosting.observability.logs import fields_of
+from hosting.texts import shortened
 
 #: Characters of a line that are kept; the rest of a long traceback is not.
 LONGEST = 8_000
@@ -101,8 +102,6 @@ def _line(record: logging.LogRecord, service: str, job: object, attempt: object,
     job_id = None
     with suppress(ValueError):
         job_id = UUID(str(job)) if job else None
-    if len(text) > LONGEST:
-        text = f"{text[:LONGEST]}\n… {len(text) - LONGEST:,} more characters"
     made_at = datetime.fromtimestamp(record.created, UTC if settings.USE_TZ else None)
     return Line(
         service=_storable(service)[:64],
@@ -112,7 +111,7 @@ def _line(record: logging.LogRecord, service: str, job: object, attempt: object,
         made_at=made_at,
         level=min(max(record.levelno, 0), 32_767),
         logger=_storable(record.name)[:128],
-        text=_storable(text),
+        text=_storable(shortened(text, LONGEST)),
     )
 
 

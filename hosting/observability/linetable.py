@@ -11,7 +11,6 @@ from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from hosting.models import LogLine
 from hosting.queues.stores import store_for
 
 #: Lines that one statement removes.
@@ -25,7 +24,8 @@ def within(seconds: float) -> AbstractContextManager[None]:
 
 def add(lines: Iterable[Mapping[str, Any]]) -> None:
     """Write lines with these values."""
-    _rows().bulk_create([LogLine(**values) for values in lines])
+    rows = _rows()
+    rows.bulk_create([rows.model(**values) for values in lines])
 
 
 def leave_last(service: str, count: int) -> None:
@@ -51,13 +51,15 @@ def leave_days(days: int) -> None:
             return
 
 
-def _remove(ids: Collection[int] | QuerySet[LogLine, int]) -> bool:
+def _remove(ids: Collection[int] | QuerySet[Any, int]) -> bool:
     found = list(ids)
     if found:
         _rows().filter(id__in=found).delete()
     return bool(found)
 
 
-def _rows() -> QuerySet[LogLine]:
+def _rows() -> QuerySet[Any]:
     """Those of the database that is written to: a replica shows removed rows for a while."""
+    from hosting.models import LogLine  # here, as LOGGING is set up before models can be loaded
+
     return LogLine._default_manager.using(router.db_for_write(LogLine))

@@ -21,6 +21,7 @@ from django.db import DataError, IntegrityError
 
 from hosting.backoff import Backoff
 from hosting.context import log_fields
+from hosting.observability import linetable
 from hosting.scope import Scope
 from hosting.threads import ServiceThread
 
@@ -169,8 +170,6 @@ class LineWriter:
     def _try(self, lines: list[Line]) -> None:
         try:
             apps.check_models_ready()
-            from hosting.observability import linetable  # here, as it needs the models
-
             with Scope(), linetable.within(LIMIT):
                 self._write(lines)
         except Exception as error:  # whatever it is, nobody who logs should hear of it
@@ -192,8 +191,6 @@ class LineWriter:
         What the database refuses to hold is found by halves, so that one such line neither takes
         others along nor is tried for ever.
         """
-        from hosting.observability import linetable  # as above
-
         try:
             linetable.add(map(asdict, lines))
         except REFUSALS as error:
@@ -212,8 +209,6 @@ class LineWriter:
     def _tidy(self) -> None:
         """Remove what is too much and too old; what is written stays so if that fails."""
         try:
-            from hosting.observability import linetable  # as above
-
             with Scope(), linetable.within(LIMIT):
                 self._prune()
         except Exception as error:
@@ -224,8 +219,6 @@ class LineWriter:
             self._is_tidying_told = False
 
     def _prune(self) -> None:
-        from hosting.observability import linetable  # as above
-
         for service, count in list(self._since_pruned.items()):
             if count >= max(10, self._per_service // 10):
                 del self._since_pruned[service]  # before, so that a failure is not repeated at once

@@ -20,6 +20,16 @@ class Condition(StrEnum):
         return self is Condition.HEALTHY
 
 
+def adds_to_state(condition: str) -> bool:
+    """Whether it tells more than the state of the service does."""
+    return condition not in (Condition.HEALTHY, Condition.DOWN)
+
+
+def trouble(condition: str, reason: str) -> str:
+    """What is the matter with a service that runs, "" if its state says as much."""
+    return f"{condition}: {reason}" if adds_to_state(condition) else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """The condition of a service, and why; without a reason if it is healthy."""
