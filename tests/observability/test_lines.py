@@ -285,24 +285,31 @@ def test_lines_that_are_too_old_are_removed(
 # In trouble
 
 
+class Outage:
+    """What is written meets this error until it is over."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+        self.is_over = False
+        self._error = error
+        self._add = linetable.add
+        monkeypatch.setattr(linetable, "add", self._try)
+
+    def _try(self, lines: Any) -> None:
+        if not self.is_over:
+            raise self._error
+        self._add(lines)
+
+
 def test_lines_are_kept_in_memory_while_they_cannot_be_written(
     attach: Attach, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    is_away = True
-    add = linetable.add
-
-    def trip(lines: Any) -> None:
-        if is_away:
-            raise DatabaseError("the database is away")
-        add(lines)
-
-    monkeypatch.setattr(linetable, "add", trip)
+    outage = Outage(monkeypatch, DatabaseError("the database is away"))
     monkeypatch.setattr(linewriter, "BACKOFF", linewriter.Backoff(initial=0.01, maximum=0.01))
     handler = attach()
     say("one", service="a")
     until(lambda: handler._writer._failures > 1)
     say("two", service="a")
-    is_away = False
+    outage.is_over = True
     until(lambda: texts() == ["one", "two"])
     told = [each.getMessage() for each in caplog.records if "cannot be written" in each.message]
     assert told == ["Log lines of jobs and services cannot be written: the database is away"]
@@ -444,15 +451,7 @@ def test_more_lines_than_one_statement_takes_do_not_wait_for_each_other(
 def test_what_waits_after_trouble_is_written_at_the_end(
     attach: Attach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    is_away = True
-    add = linetable.add
-
-    def trip(lines: Any) -> None:
-        if is_away:
-            raise OperationalError("the database is away")
-        add(lines)
-
-    monkeypatch.setattr(linetable, "add", trip)
+    outage = Outage(monkeypatch, OperationalError("the database is away"))
     monkeypatch.setattr(linewriter, "PAUSE", 0.01)
     monkeypatch.setattr(linewriter, "BACKOFF", linewriter.Backoff(initial=300, maximum=300))
     monkeypatch.setattr(linewriter, "PATIENCE", 30)
@@ -463,7 +462,7 @@ def test_what_waits_after_trouble_is_written_at_the_end(
     handler.flush()  # tries once more, and waits no longer
     assert time.monotonic() - before < 10
     assert handler._writer._failures == 2
-    is_away = False
+    outage.is_over = True
     handler.flush()
     assert texts() == ["one"]
 
