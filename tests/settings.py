@@ -14,7 +14,7 @@ for name in ("ALLOWED_HOSTS", "SECURE_PROXY_SSL_HEADER"):
     os.environ.pop(name, None)
 os.environ.update(SETTINGS_ENVIRONMENT)
 
-from config.settings import *  # noqa: E402
+from config.settings import *  # noqa: E402 - once the environment is settled
 
 # Nothing is to be written beside what a test does itself.
 LOGGING["root"] = {"handlers": ["console"], "level": "WARNING"}

@@ -260,7 +260,7 @@ def test_whatever_stands_in_for_a_connection_is_looked_after(in_a_loop: bool) ->
     wrapper = Wrapper()
 
     def work() -> None:
-        connections["default"] = wrapper  # type: ignore[assignment]
+        connections["default"] = wrapper  # type: ignore[assignment]  # stands in
         with scope():
             assert wrapper.queries_log == []
             wrapper.queries_log.append("another query")

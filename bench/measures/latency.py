@@ -30,6 +30,7 @@ def latency(order: Order) -> Numbers:
         for _ in range(WARM_UP + order.samples):
             order.subject.enqueue_one(work.STAMP, time.monotonic_ns())
             seen += 1
+            # mypy knows no type of a default.
             if not reached(lambda goal=seen: stamps.read_bytes().count(b"\n") >= goal, PATIENCE):  # type: ignore[misc]
                 worker.require_alive()
                 wait_until(lambda: False, "a job starts", 0)

@@ -16,7 +16,7 @@ set_up_django()
 
 from django_tasks_db.models import DBTaskResult  # noqa: E402 - after Django is set up
 
-from bench.project.tasks import TASKS  # noqa: E402
+from bench.project.tasks import TASKS  # noqa: E402 - as above
 
 
 class Peer(Subject):

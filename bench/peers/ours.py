@@ -16,7 +16,7 @@ from hosting.ids import uuid7
 set_up_django()
 
 from bench.project.tasks import TASKS  # noqa: E402 - after Django is set up
-from hosting.models import Job  # noqa: E402
+from hosting.models import Job  # noqa: E402 - as above
 
 
 class Peer(Subject):

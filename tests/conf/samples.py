@@ -55,7 +55,7 @@ class Fussy(HostedService):
 
 
 class Watched(HostedService):
-    watchdog = "1 minute"  # type: ignore[assignment]
+    watchdog = "1 minute"  # type: ignore[assignment]  # wrong on purpose
 
 
 class Judging(HostedService):

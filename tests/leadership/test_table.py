@@ -189,6 +189,7 @@ class TestFenced:
     def test_it_is_a_transaction_of_its_own(self, one: LeaseTable, two: LeaseTable) -> None:
         token = one.acquire("a", 60)
         assert token
+        # Not in one line with the next, which would be too long.
         with pytest.raises(RuntimeError, match=r"within a transaction .* allowed: outside"):  # noqa: SIM117
             with transaction.atomic():
                 write_fenced(one, token, lambda: None)

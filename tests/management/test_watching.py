@@ -29,7 +29,7 @@ class Terminal:
         self.ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (6, 40))
         self.stream = os.fdopen(theirs, "r+b", buffering=0)
-        self.text = open(theirs, "w", closefd=False)  # noqa: SIM115
+        self.text = open(theirs, "w", closefd=False)  # noqa: SIM115 - closed below
         self.drawn = b""
 
     def read_until(self, part: bytes) -> None:

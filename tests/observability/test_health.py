@@ -197,7 +197,7 @@ def test_every_service_is_told_of(journal: Journal) -> None:
         }
         assert (second["name"], second["ready"]) == ("Warming", False)
         second_service = host._services[1].service
-        second_service.warm.cancel()  # type: ignore[attr-defined]
+        second_service.warm.cancel()  # type: ignore[attr-defined]  # of the class made here
 
 
 class Talkative(HostedService):

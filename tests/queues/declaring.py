@@ -46,7 +46,7 @@ def report(context: Any, order: Any) -> None: ...
 
 
 @task
-def sentinel(order: Any, limit: Any = object()) -> None: ...  # noqa: B008
+def sentinel(order: Any, limit: Any = object()) -> None: ...  # noqa: B008 - no JSON
 
 
 @task

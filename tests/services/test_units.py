@@ -377,14 +377,14 @@ class Slow(TimedService):
 )
 def test_what_is_done_about_missed_ticks(missed: str, began: list[float]) -> None:
     service = Slow(missed=missed)
-    service.execute(service.simulated)  # type: ignore[arg-type]
+    service.execute(service.simulated)  # type: ignore[arg-type]  # stands in
     assert service.began == began
 
 
 def test_jitter_delays_a_tick_and_moves_no_other() -> None:
     service = Slow()
     service.delays = iter([3, 0, 9, 2])
-    service.execute(service.simulated)  # type: ignore[arg-type]
+    service.execute(service.simulated)  # type: ignore[arg-type]  # stands in
     assert service.began == [3, 40, 59, 62, 70, 80]
 
 

@@ -24,7 +24,7 @@ class Both:
         assert_enqueued(tasks.write_atomically, args=["a"], count=1)
         drain()
 
-        self.assertTrue(Limit.objects.filter(key="a").exists())  # noqa: PT009
+        self.assertTrue(Limit.objects.filter(key="a").exists())  # noqa: PT009 - as a user of unittest
         assert_enqueued(tasks.write_atomically, count=0)
 
     def test_what_another_test_wrote_is_not_there(self) -> None:

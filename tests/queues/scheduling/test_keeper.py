@@ -366,7 +366,7 @@ class TestTogether:
             assert jobs() != []
             raise Interrupted
 
-        one._schedules.advance = interrupt  # type: ignore[method-assign]
+        one._schedules.advance = interrupt  # type: ignore[method-assign]  # of this one
         with pytest.raises(Interrupted):
             one.round()
         assert (jobs(), slots()) == ([], [])
