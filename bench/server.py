@@ -8,14 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
 
 from bench.place import POSTGRESQL, Place
 from bench.waiting import wait_until
-from tests.postgresql import temporary_cluster
+from tests.postgresql import socket_of, temporary_cluster
 
 
 class Servers:
@@ -59,8 +58,7 @@ def servers(*, with_redis: bool = True) -> Iterator[Servers]:
         temporary_cluster() as url,
         _redis(Path(directory)) if with_redis else nullcontext("") as redis,
     ):
-        host = unquote(urlsplit(url).path.removeprefix("/").rpartition("/")[0])
-        yield Servers(Path(directory), host, redis)
+        yield Servers(Path(directory), socket_of(url), redis)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import psycopg
 from bench.place import POSTGRESQL, Place
 
 _LIBRARIES = ["Django", "django-tasks", "psycopg", "asyncpg", "uvloop", "redis"]
+_SETTINGS = "SELECT current_setting(%s), current_setting(%s), current_setting(%s)"
 _PEERS = ["django-tasks-db", "procrastinate", "pgqueuer", "huey", "celery", "dramatiq", "rq"]
 
 
@@ -51,8 +52,9 @@ def _cpu() -> str:
 
 def _postgresql(host: str) -> str:
     with psycopg.connect(Place("", POSTGRESQL, "postgres", host).dsn) as connection:
-        row = connection.execute("SHOW server_version").fetchone()
-    return str(row[0]) if row else "unknown"
+        settings = ("server_version", "fsync", "synchronous_commit")
+        row = connection.execute(_SETTINGS, settings).fetchone()
+    return "{}, fsync {}, synchronous_commit {}".format(*row) if row else "unknown"
 
 
 def _output(*command: str) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -36,6 +36,7 @@ def main(command: Sequence[str]) -> int:
     for number in SIGNALS:
         signal.signal(number, runner.pass_on)
     with temporary_cluster() as url:
+        trust_the_system(url)
         options = os.environ.get("DATABASE_OPTIONS", "")
         return runner.run({**os.environ, "DATABASE_URL": f"{url}?{options}" if options else url})
 
@@ -93,9 +94,7 @@ def temporary_cluster() -> Iterator[str]:
         socket_directory = server.get_postmaster_info().socket_dir
         try:
             # The second slash makes the URL parser take the path as socket directory and name.
-            url = f"postgres://{server.postgres_user}@/{quote(str(socket_directory))}/postgres"
-            trust_the_system(server.postgres_user, socket_directory)
-            yield url
+            yield f"postgres://{server.postgres_user}@/{quote(str(socket_directory))}/postgres"
         finally:
             server.cleanup()
     finally:
@@ -103,12 +102,18 @@ def temporary_cluster() -> Iterator[str]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def trust_the_system(user: str, socket_directory: object) -> None:
+def trust_the_system(url: str) -> None:
     """Have the server not wait for the disk, as no test here outlives a loss of power."""
-    with psycopg.connect(host=str(socket_directory), user=user, autocommit=True) as connection:
+    user = urlsplit(url).username
+    with psycopg.connect(host=socket_of(url), user=user, autocommit=True) as connection:
         for setting in ("fsync", "full_page_writes"):
             connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
         connection.execute("SELECT pg_reload_conf()")
+
+
+def socket_of(url: str) -> str:
+    """The directory of the socket that a temporary cluster's URL names."""
+    return unquote(urlsplit(url).path.removeprefix("/").rpartition("/")[0])
 
 
 @contextmanager
