@@ -125,7 +125,7 @@ class AtomicGroup:
                     break
                 job.began, before = now, working_on.set(job)
                 try:
-                    outcomes.append(self._run_to_savepoint(job))
+                    outcomes.append(self._run_to_savepoint(job, late=len(jobs) > 1))
                 finally:
                     working_on.reset(before)
                 job.ended = now = time.monotonic()
@@ -161,9 +161,9 @@ class AtomicGroup:
         with self._store.farewell(PATIENCE):
             transaction.__exit__(None, None, None)
 
-    def _run_to_savepoint(self, job: JobInHand) -> Outcome:
+    def _run_to_savepoint(self, job: JobInHand, *, late: bool) -> Outcome:
         with self._store.deadline(PATIENCE):
-            savepoint = Savepoint(self._store)
+            savepoint = Savepoint(self._store, late=late)
         outcome = self._executor.attempt(job)
         if not savepoint.is_current:
             raise _TransactionLeft(outcome)

@@ -13,14 +13,16 @@ class Savepoint:
     """Where one job begins in the transaction that it shares.
 
     Not `transaction.atomic`, which would release it: that takes as long as a short job's own
-    statement, and the commit does it for all of them together.
+    statement, and the commit does it for all of them together. With `late` it may begin with the
+    job's first statement; if the database could not read that, there is none to roll back to.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, late: bool = False) -> None:
+        self._store = store
         self._connection: Any = connections[store.alias]
         self._had_errors = self._connection.errors_occurred
         self._connection.errors_occurred = False
-        self.id = store.savepoint()
+        self.id = store.savepoint(late=late)
         self._connection.savepoint_ids.append(self.id)
         self._depth = len(self._connection.savepoint_ids)
 
@@ -47,5 +49,6 @@ class Savepoint:
 
     def end(self) -> None:
         """Have what follows count for another job."""
+        self._store.leave_savepoint()
         self._connection.savepoint_ids.pop()
         self._connection.errors_occurred |= self._had_errors

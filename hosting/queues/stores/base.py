@@ -125,8 +125,15 @@ class Store(ABC):
         """A transaction for reading and writing, or a part of the caller's."""
 
     @abstractmethod
-    def savepoint(self) -> str:
-        """Begin a savepoint in the transaction that goes on; its name."""
+    def savepoint(self, *, late: bool = False) -> str:
+        """Begin a savepoint in the transaction that goes on; its name.
+
+        A late one may begin with the first statement after it, until `leave_savepoint`.
+        """
+
+    def leave_savepoint(self) -> None:
+        """Have what follows not be the one that a late savepoint begins with."""
+        return None
 
     def sees_updates(self, connection: Any) -> bool:
         """Whether a transaction of this connection may write what others have written meanwhile."""

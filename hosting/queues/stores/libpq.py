@@ -26,6 +26,8 @@ from psycopg import Cursor, generators
 from psycopg.errors import NotSupportedError, ProgrammingError, error_from_result
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 
+from hosting.queues.stores.latesavepoint import send_late
+
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 #: What a prepared statement may raise that the same one would not as it is: it is not there, or its
@@ -66,6 +68,7 @@ def ask(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> An
     with driver.lock:
         if _may_prepare(driver):
             return _ask_prepared(driver, statement, parameters)
+        send_late(driver)
         return _ask_plainly(driver, statement, parameters)
 
 

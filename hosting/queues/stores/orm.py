@@ -73,7 +73,7 @@ class GenericStore(Tables, Store):
             done = self._settle(settlements) if settlements else Exchange()
             return replace(done, claims=self._claim(wanted)) if wanted else done
 
-    def savepoint(self) -> str:
+    def savepoint(self, *, late: bool = False) -> str:
         return str(self.connection.savepoint())
 
     def release(self, claims: Collection[Claim], *, begun: bool) -> Exchange:

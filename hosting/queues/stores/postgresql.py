@@ -27,6 +27,7 @@ from hosting.queues.stores.deadline import (
 )
 from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.keys import write_limits
+from hosting.queues.stores.latesavepoint import begin_late, forget_late
 from hosting.queues.stores.libpq import ask, can_ask, fetch, perform
 from hosting.queues.stores.listener import Listener
 from hosting.queues.stores.new import initial_state, record_of_new
@@ -106,6 +107,15 @@ class PostgreSQLStore(SQLStore):
 
     def _perform(self, connection: Any, statement: str) -> None:
         perform(connection.connection, statement)
+
+    def _begin_savepoint(self, connection: Any, name: str, late: bool) -> None:
+        if late and can_ask(connection.connection):
+            begin_late(connection.connection, name)
+        else:
+            super()._begin_savepoint(connection, name, late)
+
+    def leave_savepoint(self) -> None:
+        forget_late(self.connection.connection)
 
     def sever(self, connection: Any) -> None:
         shut_socket(connection)

@@ -50,7 +50,7 @@ class SQLStore(GenericStore):
     def _seconds_between(self, earlier: Any, later: Any) -> float:
         """Seconds between two moments as the statements give them."""
 
-    def savepoint(self) -> str:
+    def savepoint(self, *, late: bool = False) -> str:
         connection: Any = self.connection
         if is_watched(connection):
             return super().savepoint()
@@ -58,8 +58,11 @@ class SQLStore(GenericStore):
         name = f"hosting_x{connection.savepoint_state}"
         connection.validate_no_broken_transaction()
         with connection.wrap_database_errors:
-            self._perform(connection, f"SAVEPOINT {name}")
+            self._begin_savepoint(connection, name, late)
         return name
+
+    def _begin_savepoint(self, connection: Any, name: str, late: bool) -> None:
+        self._perform(connection, f"SAVEPOINT {name}")
 
     @abstractmethod
     def _perform(self, connection: Any, statement: str) -> None:
