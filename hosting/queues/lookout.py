@@ -59,9 +59,14 @@ class Lookout:
         """Note that jobs have been added, or something else calls for a search; on any thread."""
         self._rung = True
 
-    def hint(self) -> None:
-        """Note that jobs may have been added, which is worth a look; on any thread."""
+    def hint(self) -> bool:
+        """Note that jobs may have been added, which is worth a look; on any thread.
+
+        Whether it is worth waking the worker: not while it searches anyway, as it will look when it
+        stops doing so, and that sees what was committed before.
+        """
         self._hinted = True
+        return not self.has_more
 
     def hear(self) -> None:
         """Take note of what was told."""

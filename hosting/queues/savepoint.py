@@ -12,7 +12,7 @@ from hosting.queues.stores.base import Store
 class Savepoint:
     """Where one job begins in the transaction that it shares.
 
-    Not `transaction.atomic`, which would release it: that takes as long as a short job's own
+    Not `transaction.atomic`, which would release it: that may take as long as a short job's own
     statement, and the commit does it for all of them together. With `late` it may begin with the
     job's first statement; if the database could not read that, there is none to roll back to.
     """
@@ -49,6 +49,6 @@ class Savepoint:
 
     def end(self) -> None:
         """Have what follows count for another job."""
-        self._store.leave_savepoint()
+        self._store.leave_savepoint(self.id)
         self._connection.savepoint_ids.pop()
         self._connection.errors_occurred |= self._had_errors

@@ -140,13 +140,16 @@ class Shift:
             told = self._ring if store.tells_of_jobs else self._hint
             self._lookout.is_told = stack.enter_context(store.listening(told))
 
-    def _ring(self) -> None:
+    def _ring(self) -> bool:
         self._lookout.ring()
         self._wake.set()
+        return True
 
-    def _hint(self) -> None:
-        self._lookout.hint()
-        self._wake.set()
+    def _hint(self) -> bool:
+        is_of_use = self._lookout.hint()
+        if is_of_use:
+            self._wake.set()
+        return is_of_use
 
     # Settle and claim
 

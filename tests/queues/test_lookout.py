@@ -211,6 +211,29 @@ def test_only_who_sleeps_is_told(watch: Watch) -> None:
     assert not is_listening()
 
 
+def test_a_hint_is_of_use_to_who_does_not_search_anyway(watch: Watch) -> None:
+    assert watch.lookout.has_more
+    assert not watch.lookout.hint()
+    watch.end_of_search()
+
+    add(watch.store)
+    assert watch.lookout.hint()
+    watch.lookout.hear()
+    watch.lookout.look()
+    assert watch.lookout.has_more
+
+
+def test_what_a_hint_was_given_of_while_it_searched_is_found_when_it_stops(watch: Watch) -> None:
+    watch.lookout.hear()
+    claim(watch.store, limit=100)
+    add(watch.store)
+    assert not watch.lookout.hint()  # the search has passed it, and nobody is woken
+
+    watch.lookout.found(True)
+    watch.lookout.look()
+    assert watch.lookout.has_more
+
+
 def test_other_queues_are_none_of_its_business(store: Store) -> None:
     watch = Watch(store, queues=["mail"])
     watch.lookout.found(True)

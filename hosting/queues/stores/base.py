@@ -128,11 +128,11 @@ class Store(ABC):
     def savepoint(self, *, late: bool = False) -> str:
         """Begin a savepoint in the transaction that goes on; its name.
 
-        A late one may begin with the first statement after it, until `leave_savepoint`.
+        A late one may begin with the first statement after it, until it is left.
         """
 
-    def leave_savepoint(self) -> None:
-        """Have what follows not be the one that a late savepoint begins with."""
+    def leave_savepoint(self, name: str) -> None:
+        """Have what follows not belong to a savepoint, if that costs less than to leave it so."""
         return None
 
     def sees_updates(self, connection: Any) -> bool:
@@ -176,10 +176,11 @@ class Store(ABC):
         """The row with this key, for a statement that changes it, unless others have locked it."""
         return Q(pk=key)
 
-    def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
+    def listening(self, ring: Callable[[], bool]) -> AbstractContextManager[bool]:
         """Have `ring` called, on any thread, when other processes may have added jobs.
 
-        Gives whether it will be: without it, workers have to look by themselves.
+        It says whether that was of use, or jobs are searched for right now anyway. Gives whether it
+        will be called: without it, workers have to look by themselves.
         """
         return nullcontext(False)
 

@@ -33,7 +33,7 @@ BACKOFF = Backoff(initial=0.5, maximum=30.0)
 class Listener(Listening):
     """Calls `ring` for every notification, and whenever some may have been missed."""
 
-    def __init__(self, alias: str, ring: Callable[[], object]) -> None:
+    def __init__(self, alias: str, ring: Callable[[], bool]) -> None:
         super().__init__(alias, ring)
         self._wrapper: Any = None
         self._failures = 0  # in a row

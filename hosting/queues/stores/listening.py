@@ -11,9 +11,9 @@ from hosting.threads import ServiceThread
 
 
 class Listening(ABC):
-    """Calls `ring`, on its thread, when there may be new jobs."""
+    """Calls `ring`, on its thread, when there may be new jobs, as `Store.listening` says."""
 
-    def __init__(self, alias: str, ring: Callable[[], object]) -> None:
+    def __init__(self, alias: str, ring: Callable[[], bool]) -> None:
         self._alias = alias
         self._ring = ring
         self._closing = CancellationToken()

@@ -114,7 +114,7 @@ class PostgreSQLStore(SQLStore):
         else:
             super()._begin_savepoint(connection, name, late)
 
-    def leave_savepoint(self) -> None:
+    def leave_savepoint(self, name: str) -> None:
         forget_late(self.connection.connection)
 
     def sever(self, connection: Any) -> None:
@@ -161,7 +161,7 @@ class PostgreSQLStore(SQLStore):
         table, column = quote(model._meta.db_table), quote(str(model._meta.pk.column))
         return Q(pk__in=RawSQL(statements.UNLOCKED.format(column=column, table=table), [key]))
 
-    def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
+    def listening(self, ring: Callable[[], bool]) -> AbstractContextManager[bool]:
         return Listener(self.alias, ring)
 
     def tell(self) -> None:

@@ -26,7 +26,7 @@ from hosting.queues.stores.deadline import deadline, interrupt
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.new import initial_state, record_of_new
 from hosting.queues.stores.orm import GenericStore
-from hosting.queues.stores.sqlstore import SQLStore
+from hosting.queues.stores.sqlstore import SQLStore, is_watched
 from hosting.queues.stores.statements.sqlite import (
     ADD,
     ADD_DUE,
@@ -75,7 +75,24 @@ class SQLiteStore(SQLStore):
     def exchange(self, settlements: Sequence[Settlement], wanted: Wanted | None) -> Exchange:
         if not settlements and not (wanted and self._finds_any(wanted)):
             return Exchange()
-        return super().exchange(settlements, wanted)
+        if not self._returns_rows or any(isinstance(each.result, Retry) for each in settlements):
+            return super().exchange(settlements, wanted)
+        # What Python does with the rows is left out of the time in which nobody else can write.
+        given = json.dumps([settled(each) for each in settlements])
+        now: str | None = None
+        ended: list[str] = []
+        rows: list[Any] = []
+        with self.atomic():
+            if settlements:
+                [(now,)] = self._fetch(f"SELECT {sqlite_now()}", [])
+                ended = [row[0] for row in self._fetch(ENDED, [now, given])]
+                self._fetch(GONE, [json.dumps(ended)])
+            if wanted:
+                rows = self._claimed(wanted)
+        refused: frozenset[UUID] = frozenset()
+        if len(ended) < len(settlements):
+            refused = frozenset(each.id for each in settlements) - {UUID(hex=id_) for id_ in ended}
+        return Exchange(refused, self._moment(now), self._in_order(rows))
 
     def look(
         self, backend: str, queues: Collection[str] | None, after: Mapping[str, Key] | None
@@ -104,7 +121,7 @@ class SQLiteStore(SQLStore):
         connection = self.connection
         return end.register(lambda: interrupt(connection.connection))
 
-    def listening(self, ring: Callable[[], object]) -> AbstractContextManager[bool]:
+    def listening(self, ring: Callable[[], bool]) -> AbstractContextManager[bool]:
         return Watcher(self.alias, ring)
 
     def _execute(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
@@ -113,6 +130,12 @@ class SQLiteStore(SQLStore):
 
     def _perform(self, connection: Any, statement: str) -> None:
         connection.connection.execute(statement)
+
+    def leave_savepoint(self, name: str) -> None:
+        connection: Any = self.connection
+        if connection.in_atomic_block and not is_watched(connection):
+            # For each that is open SQLite keeps a copy of every page that is written.
+            self._perform(connection, f"RELEASE {name}")
 
     @property
     def _returns_rows(self) -> bool:
@@ -157,27 +180,19 @@ class SQLiteStore(SQLStore):
 
     # Settle and claim
 
-    def _settle(self, settlements: Sequence[Settlement]) -> Exchange:
-        if not self._returns_rows or any(isinstance(each.result, Retry) for each in settlements):
-            return super()._settle(settlements)
-        [(now,)] = self._fetch(f"SELECT {sqlite_now()}", [])
-        given = json.dumps([settled(each) for each in settlements])
-        ended = [row[0] for row in self._fetch(ENDED, [now, given])]
-        self._fetch(GONE, [json.dumps(ended)])
-        if len(ended) == len(settlements):
-            return Exchange(moment=self._moment(now))
-        refused = {each.id for each in settlements} - {UUID(hex=each) for each in ended}
-        return Exchange(frozenset(refused), self._moment(now))
-
     def _claim(self, wanted: Wanted) -> list[Claim]:
-        if not self._returns_rows:
-            return super()._claim(wanted)
+        return (
+            self._in_order(self._claimed(wanted)) if self._returns_rows else super()._claim(wanted)
+        )
+
+    def _claimed(self, wanted: Wanted) -> list[Any]:
+        """Claim jobs; their rows."""
         if not (names := self._names(wanted)):
             return []
         chosen = [value for name in names for value in (wanted.backend, name, wanted.limit)]
         ready = " UNION ALL ".join([READY] * len(names))
         statement = CLAIM.replace("[ready]", ready).replace("[now]", sqlite_now())
-        return self._in_order(self._fetch(statement, [wanted.worker_id, *chosen, wanted.limit]))
+        return self._fetch(statement, [wanted.worker_id, *chosen, wanted.limit])
 
     def _id(self, value: str) -> UUID:
         return UUID(hex=value)

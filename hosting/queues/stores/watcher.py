@@ -27,7 +27,8 @@ from hosting.queues.stores.listening import Listening
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks while something was written in the last moments, and otherwise.
+#: Seconds between two looks, at least: while something was written in the last moments and somebody
+#: wants to know, and otherwise.
 BUSY, IDLE = 0.004, 0.02
 
 #: How long these moments are (seconds).
@@ -43,7 +44,7 @@ LONGEST = 60.0
 class Watcher(Listening):
     """Calls `ring` when something was written."""
 
-    def __init__(self, alias: str, ring: Callable[[], object]) -> None:
+    def __init__(self, alias: str, ring: Callable[[], bool]) -> None:
         super().__init__(alias, ring)
         self._lock = threading.Lock()
         self._writes: Writes | None = None
@@ -71,7 +72,9 @@ class Watcher(Listening):
             self._writes = writes
             while not self._closing.is_cancelled:
                 if writes.wait(LONGEST) and self._is_committed(counter):
-                    self._ring()
+                    is_of_use = self._ring()
+                    # Else a thread would be woken for each of thousands of commits in a second.
+                    self._closing.wait(BUSY if is_of_use else IDLE)
         finally:
             with self._lock:
                 self._writes = None

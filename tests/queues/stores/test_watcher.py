@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from hosting.models import Limit
-from hosting.queues.stores import store_for
+from hosting.queues.stores import store_for, watcher
 from hosting.queues.stores.advice import advice_on
 from tests.queues.conftest import until
 
@@ -89,6 +89,27 @@ def test_commits_are_told_of_again_and_again() -> None:
                 Limit.objects.create(key=f"{number}")
             assert rung.wait(20)
         until(lambda: not listeners())
+
+
+@pytest.mark.parametrize("is_of_use", [True, False])
+def test_many_commits_are_told_of_by_few_words(
+    is_of_use: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "BUSY" if is_of_use else "IDLE", 60.0)
+    rung: list[int] = []
+
+    def ring() -> bool:
+        rung.append(len(rung))
+        return is_of_use
+
+    with store_for("default").listening(ring):
+        until(lambda: _waits(listeners()[0]))
+        for number in range(50):
+            Limit.objects.create(key=f"{number}")
+            until(lambda: rung)
+    until(lambda: not listeners())
+
+    assert rung == [0]
 
 
 def test_a_few_files_are_opened_however_often_one_listens() -> None:
