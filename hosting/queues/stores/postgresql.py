@@ -191,7 +191,8 @@ class PostgreSQLStore(SQLStore):
     def _claim(self, wanted: Wanted) -> list[Claim]:
         if not (names := self._names(wanted)):
             return []
-        statement = statements.claim(len(names), wanted.limit)
+        is_alone = self.connection.get_autocommit()
+        statement = statements.claim(len(names), wanted.limit, is_alone=is_alone)
         return self._in_order(self._fetch(statement, _places(wanted, names)))
 
     def _insert(self, job: NewJob) -> JobRecord:

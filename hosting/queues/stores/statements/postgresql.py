@@ -182,6 +182,15 @@ HEAD = f"""
 """
 SETTLE = f"WITH {SETTLED} {HEAD}"
 _CLAIM = f"WITH [due], {_CLAIMED} SELECT {CLAIM_COLUMNS} FROM claimed"
+# A claim need not outlive a crash of the server: without it the job is ready, and whoever had
+# claimed it has a fence that is never given again. Whatever is committed after it and waits for the
+# disk has the claim written, too. For the statement's own transaction, if it has one.
+_HURRIED = f"""
+    WITH [due], {_CLAIMED}, hurried AS MATERIALIZED (
+        SELECT set_config('synchronous_commit', 'off', true)
+    )
+    SELECT {CLAIM_COLUMNS} FROM claimed, hurried
+"""
 _EXCHANGE = f"""
     WITH {SETTLED}, [due], {_CLAIMED}
     SELECT head.*, given.* FROM ({HEAD}) AS head
@@ -234,11 +243,14 @@ def look(*, asks: bool, behind: bool, chooses: bool) -> str:
 
 
 @cache
-def claim(queues: int, limit: int, *, settles: bool = False) -> str:
-    """The statement that claims from so many queues, up to the limit, and may settle before."""
+def claim(queues: int, limit: int, *, settles: bool = False, is_alone: bool = False) -> str:
+    """The statement that claims from so many queues, up to the limit, and may settle before.
+
+    If it is alone in its transaction, and does not settle, its commit does not wait for the disk.
+    """
     due = _DUE_IN_ONE if queues == 1 else _DUE_IN_MANY
     most = 10 ** len(str(limit - 1))  # one of few that are not less than the limit
-    statement = _EXCHANGE if settles else _CLAIM
+    statement = _EXCHANGE if settles else _HURRIED if is_alone else _CLAIM
     return statement.replace("[due]", due.replace("[most]", str(most)))
 
 
