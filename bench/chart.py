@@ -46,7 +46,7 @@ def _panel(database: str, bars: list[tuple[str, Spread]], top: int) -> Iterator[
     for number, (name, spread) in enumerate(bars, 1):
         y = top + number * _BAR
         middle, width = y + _BAR // 2, spread.median * scale
-        kind = "ours" if name == OURS else "bar"
+        kind = "ours" if name.startswith(OURS) else "bar"
         left, right = (_LABEL + value * scale for value in (spread.minimum, spread.maximum))
         yield f'<text x="{_LABEL - 8}" y="{y + 17}" text-anchor="end">{escape(name)}</text>'
         yield f'<rect class="{kind}" x="{_LABEL}" y="{y + 4}" width="{width:.1f}" height="16"/>'

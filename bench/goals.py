@@ -25,10 +25,11 @@ class Goal:
     limit: float
     against: tuple[str, str] | None = None
     at_most: bool = False
+    subject: str = OURS
 
     def value(self, results: Results) -> Spread | None:
         """What was measured; None if it was not."""
-        ours = key(self.measure, self.database, OURS)
+        ours = key(self.measure, self.database, self.subject)
         if self.against is None:
             return results.spread(ours, self.number)
         measure, peer = self.against
@@ -51,6 +52,15 @@ GOALS = [
     Goal("drain, jobs/s", POSTGRESQL, "drain", _RATE, 27_000),
     Goal("drain against the raw floor", POSTGRESQL, "drain", _RATE, 0.25, ("drain", "floor")),
     Goal("drain against huey", SQLITE, "drain", _RATE, 5, ("drain", "huey")),
+    Goal(
+        "drain against huey, both FULL",
+        SQLITE,
+        "drain",
+        _RATE,
+        5,
+        ("drain", "huey"),
+        subject="hosting-full",
+    ),
     Goal("drain, jobs/s", SQLITE, "drain", _RATE, 20_000),
     Goal("two processes against one", POSTGRESQL, "drain2", _RATE, 1.6, ("drain", OURS)),
     Goal("two processes against one", SQLITE, "drain2", _RATE, 1, ("drain", OURS)),
@@ -70,6 +80,15 @@ GOALS = [
         _RATE,
         2,
         ("insert", "huey"),
+    ),
+    Goal(
+        "inserting jobs, atomic, against huey, both FULL",
+        SQLITE,
+        "insert_atomic",
+        _RATE,
+        2,
+        ("insert", "huey"),
+        subject="hosting-full",
     ),
     Goal("enqueue against raw INSERT", POSTGRESQL, "enqueue", _RATE, 0.85, ("enqueue", "floor")),
     Goal("enqueue one by one, jobs/s", SQLITE, "enqueue", _RATE, 10_000),

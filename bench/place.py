@@ -11,6 +11,10 @@ from typing import Any
 POSTGRESQL = "postgresql"
 SQLITE = "sqlite"
 
+#: Variants of subjects on SQLite: every commit waits for the disk, or none ever does.
+FULL = "full"
+FAST = "fast"
+
 #: The variable that names other services than the worker, as JSON.
 SERVICES = "BENCH_SERVICES"
 
@@ -26,6 +30,7 @@ class Place:
     name: str = ""  # of the PostgreSQL database
     host: str = ""  # the directory of PostgreSQL's socket
     redis: str = ""  # the path of Redis' socket
+    variant: str = ""  # of the subject
 
     @classmethod
     def of_environment(cls) -> Place:
@@ -56,6 +61,7 @@ class Place:
                 "CONN_MAX_AGE": 60,
                 "OPTIONS": {"prepare_threshold": 5},
             }
+        synchronous = "FULL" if self.variant == FULL else "NORMAL"
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": self.path("db.sqlite3"),
@@ -63,6 +69,6 @@ class Place:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+                "init_command": f"PRAGMA journal_mode=WAL; PRAGMA synchronous={synchronous};",
             },
         }

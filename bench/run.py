@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.peers import ENTRIES, Entry
@@ -102,6 +102,7 @@ def _perform(trial: Trial, options: Options, servers: Servers) -> Mapping[str, A
     }
     command = [sys.executable, "-m", "bench.trial", trial.measure, trial.entry.module]
     with servers.place(trial.database) as place:
+        place = replace(place, variant=trial.entry.variant)
         environment = {**os.environ, **place.environment()}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         if trial.measure in ("idle", "idle_fleet"):

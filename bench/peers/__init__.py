@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bench.place import POSTGRESQL, SQLITE
+from bench.place import FAST, FULL, POSTGRESQL, SQLITE
 
 _BOTH = (POSTGRESQL, SQLITE)
 _ALL = (
@@ -40,6 +40,7 @@ class Entry:
     measures: Collection[str]
     jobs: int
     needs_redis: bool = False
+    variant: str = ""
 
 
 ENTRIES = [
@@ -50,6 +51,14 @@ ENTRIES = [
         _ALL,
         jobs=100_000,
     ),
+    Entry(
+        "hosting-full",
+        "ours",
+        (SQLITE,),
+        ("drain", "insert", "insert_atomic", "enqueue"),
+        jobs=100_000,
+        variant=FULL,
+    ),
     Entry("floor", "floor", (POSTGRESQL,), ("drain", "enqueue", "latency"), jobs=200_000),
     Entry("orm", "ours", _BOTH, ("insert",), jobs=20_000),
     Entry("executor", "executor", (POSTGRESQL,), ("memory",), jobs=200_000),
@@ -59,6 +68,7 @@ ENTRIES = [
     ),
     Entry("django-tasks-db", "django_tasks_db_", _BOTH, ("drain", "enqueue", "idle"), jobs=3_000),
     Entry("huey", "huey_", (SQLITE,), ("drain", "insert", "latency", "idle"), jobs=20_000),
+    Entry("huey-fast", "huey_", (SQLITE,), ("drain", "insert"), jobs=50_000, variant=FAST),
     Entry("dramatiq", "dramatiq_", (POSTGRESQL,), ("drain", "insert"), 20_000, needs_redis=True),
     Entry("celery", "celery_", (POSTGRESQL,), ("drain",), 8_000, needs_redis=True),
     Entry("rq", "rq_", (POSTGRESQL,), ("drain",), 3_000, needs_redis=True),
