@@ -6,19 +6,12 @@ is to stop. It also looks by itself, less and less often while nothing comes, wh
 wake-up told of. How many jobs it claims ahead depends on how long they take (`pace`): slow ones are
 claimed one for each free thread, so other workers get the rest.
 
-The end of a shift: no more claims; jobs that have not begun are given back; those in hand get most
-of the time there is to finish; then their tokens are cancelled, and those that end by that are
-handed back; a moment later the claims that are left are released too. Such a job runs again
-elsewhere, and what its abandoned thread wants to settle later is refused by the fence. Last, what
-is settled is announced, for as long as there is time.
-
 A shift may be told before that to claim no more, where the end is in no hurry: then it is done when
 all jobs in hand have ended by themselves.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
@@ -28,21 +21,18 @@ from typing import Any
 from hosting.cancellation import CancellationToken
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.execution import Executor
-from hosting.queues.joblog import log_job
 from hosting.queues.lookout import Lookout
 from hosting.queues.maintenance import Maintenance
 from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE, Outage
 from hosting.queues.outcomes import Outcome
 from hosting.queues.position import Position
 from hosting.queues.presence import Presence, present
-from hosting.queues.settling import LINGER, Settler, Tally
-from hosting.queues.stoporder import MOMENT, StopOrder
-from hosting.queues.stores.values import Claim, Wanted
-from hosting.queues.telling import tell_handed_back
+from hosting.queues.settling import Settler, Tally
+from hosting.queues.shiftend import ShiftEnd
+from hosting.queues.stoporder import StopOrder
+from hosting.queues.stores.values import Wanted
 from hosting.queues.wakeup import subscribed, wake
 from hosting.queues.workshop import Workshop
-
-logger = logging.getLogger(__name__)
 
 #: Seconds for which a worker that was at rest leaves the interpreter to the job that has just come:
 #: what else there is to do would have it begin a third of a millisecond later.
@@ -104,7 +94,7 @@ class Shift:
                 pause = self._round(stopping)
                 duty.beat(pause)
                 self._wake.wait(pause)
-            self._finish()
+            self._end().work()
 
     def _note_end(self) -> None:
         self.is_done = True
@@ -150,6 +140,18 @@ class Shift:
         if is_of_use:
             self._wake.set()
         return is_of_use
+
+    def _end(self) -> ShiftEnd:
+        return ShiftEnd(
+            self._duty.service,
+            self._duty.backend,
+            self._order,
+            self._workshop,
+            self._settler,
+            self._outage,
+            self._wake,
+            self._give_back,
+        )
 
     # Settle and claim
 
@@ -252,62 +254,3 @@ class Shift:
         self._workshop.drop([outcome.claim.id for outcome in outcomes])
         if any(outcome.claim.limit_key for outcome in outcomes):
             self._lookout.look_soon()
-
-    # Finish
-
-    def _finish(self) -> None:
-        self._workshop.empty()
-        self._settle_until(self._order.told)
-        if self._workshop:
-            self._workshop.told.cancel()
-            moment = CancellationToken()
-            moment.cancel_after(self._order.moment)
-            self._settle_until(moment)
-            self._hand_back()
-        self._settler.finish(self._order.over, MOMENT)
-
-    def _settle_until(self, until: CancellationToken) -> None:
-        """Settle what ends, until no job is in hand or the token is cancelled."""
-        with until.register(self._wake.set):
-            while self._workshop and not until.is_cancelled:
-                self._wake.clear()
-                try:
-                    with self._store.deadline(PATIENCE):
-                        self._give_back()
-                        if self._settler.pending:
-                            self._settler.exchange(None)
-                            self._outage.end()
-                except DATABASE_TROUBLE as error:
-                    until.wait(self._outage.note(error))
-                else:
-                    if self._workshop:
-                        self._wake.wait(LINGER if self._settler.pending else None)
-
-    def _hand_back(self) -> None:
-        """Release the claims of the jobs that did not end; their threads are abandoned."""
-        jobs = self._workshop.left()
-        claims = [job.claim for job in jobs]
-        while claims:
-            try:
-                with self._store.deadline(PATIENCE):
-                    done = self._store.release(claims, begun=True)
-            except DATABASE_TROUBLE as error:
-                if self._order.allows(self._outage.note(error)):
-                    continue
-                self._log_each(logging.ERROR, claims, "did not end, and could not be handed back")
-            else:
-                ended = [claim for claim in claims if claim.id in done.cancelled]
-                left = [each for each in claims if each.id not in done.refused | done.cancelled]
-                tell_handed_back(self._duty.backend, self._duty.service, jobs, done)
-                self._log_each(logging.WARNING, ended, "did not end, though it was cancelled")
-                self._log_each(logging.WARNING, left, "did not end, and was handed back")
-                wake(self._store.alias)
-            break
-        self._workshop.drop([claim.id for claim in claims])
-        lost = [outcome.claim for outcome in self._settler.pending]
-        what = "has ended, but its outcome is lost, as the database did not come back in time"
-        self._log_each(logging.ERROR, lost, what)
-
-    def _log_each(self, level: int, claims: Collection[Claim], what: str) -> None:
-        for claim in claims:
-            log_job(logger, level, self._duty.service, claim, f" {what}")
