@@ -46,7 +46,7 @@ from hosting.queues.sizes import require_size
 from hosting.queues.stores import store_for
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.codec import encode_arguments
-from hosting.queues.stores.results import to_result
+from hosting.queues.stores.results import note_enqueued, result_of_new, to_result
 from hosting.queues.stores.values import NewJob
 from hosting.queues.wakeup import wake
 
@@ -107,12 +107,16 @@ class DatabaseBackend(BaseTaskBackend):
         carried = carried_by(type(self), task)
         shared = shared_values(self.alias, place, task, carried, options)
         job = NewJob(uuid7(), *encoded, *shared)
-        [record] = self.store.add([job])
-        result = to_result(record, task)
-        if record.id == job.id:
-            if has_listeners(task_enqueued, logging.DEBUG):
-                task_enqueued.send_robust(sender=type(self), task_result=result)
-            self._wake()
+        if job.unique_key or job.limit:
+            [record] = self.store.add([job])
+            result = to_result(record, task)
+            if record.id != job.id:
+                return result
+        else:
+            result = self._add_one(job, task)
+        if has_listeners(task_enqueued, logging.DEBUG):
+            task_enqueued.send_robust(sender=type(self), task_result=result)
+        self._wake()
         return result
 
     def enqueue_many(
@@ -178,6 +182,12 @@ class DatabaseBackend(BaseTaskBackend):
     def store(self) -> Store:
         """Where this backend keeps its jobs; raises `ConfigurationError` as `settings` does."""
         return store_for(self.settings.database)
+
+    def _add_one(self, job: NewJob, task: Task[..., Any]) -> TaskResult[..., Any]:
+        made: list[TaskResult[..., Any]] = []
+        moment = self.store.add_one(job, lambda: made.append(result_of_new(job, task)))
+        note_enqueued(made[-1], moment)
+        return made[-1]
 
     def _add_many(self, task: Task[..., Any], jobs: Sequence[NewJob]) -> list[str]:
         """Write the jobs in one statement, unless each has to be looked at."""

@@ -37,6 +37,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -75,6 +76,14 @@ class Store(ABC):
 
         For a job whose unique key is taken, the job that has it is returned, and nothing written.
         """
+
+    def add_one(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
+        """Write a new job that has no unique key and no limit; when it was enqueued.
+
+        `meanwhile` is called once or more, while the database works if it can be.
+        """
+        meanwhile()
+        return self.add([job])[0].enqueued_at
 
     @abstractmethod
     def add_many(self, jobs: Sequence[NewJob]) -> None:

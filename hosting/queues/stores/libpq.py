@@ -16,7 +16,7 @@ as it is: it was alone, so it has changed nothing. In a transaction the error wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -27,6 +27,9 @@ from psycopg.errors import NotSupportedError, ProgrammingError, error_from_resul
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 
 from hosting.queues.stores.latesavepoint import send_late
+
+Parameters = Sequence[bytes | None]
+Meanwhile = Callable[[], object]
 
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
@@ -60,16 +63,17 @@ def can_ask(driver: Any) -> bool:
     return is_open and driver.pgconn.pipeline_status == PipelineStatus.OFF
 
 
-def ask(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> Any:
+def ask(driver: Any, statement: bytes, parameters: Parameters, meanwhile: Meanwhile) -> Any:
     """The answer to a statement with parameters `$1` and so on, as texts.
 
-    It is waited for as psycopg waits, which leaves signals and other greenlets their turn.
+    `meanwhile` is called, perhaps more than once, while the database works. The answer is waited
+    for as psycopg waits, which leaves signals and other greenlets their turn.
     """
     with driver.lock:
         if _may_prepare(driver):
-            return _ask_prepared(driver, statement, parameters)
+            return _ask_prepared(driver, statement, parameters, meanwhile)
         send_late(driver)
-        return _ask_plainly(driver, statement, parameters)
+        return _ask_plainly(driver, statement, parameters, meanwhile)
 
 
 def fetch(driver: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
@@ -98,30 +102,34 @@ def _may_prepare(driver: Any) -> bool:
     return is_alone and driver.prepare_threshold is not None
 
 
-def _ask_plainly(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> Any:
+def _ask_plainly(
+    driver: Any, statement: bytes, parameters: Parameters, meanwhile: Meanwhile
+) -> Any:
     driver.pgconn.send_query_params(statement, parameters)
-    return _answer(driver)
+    return _answer(driver, meanwhile)
 
 
-def _ask_prepared(driver: Any, statement: bytes, parameters: Sequence[bytes | None]) -> Any:
+def _ask_prepared(
+    driver: Any, statement: bytes, parameters: Parameters, meanwhile: Meanwhile
+) -> Any:
     session = _sessions.get(driver)
     if session is None:
         session = _sessions[driver] = _Session()
     times = session.times[statement] = session.times.get(statement, 0) + 1
     if times <= driver.prepare_threshold:
-        return _ask_plainly(driver, statement, parameters)
+        return _ask_plainly(driver, statement, parameters, meanwhile)
     try:
         name = session.names.get(statement)
         if name is None:
             name = b"hosting_%d" % next(_numbers)
             driver.pgconn.send_prepare(name, statement)
-            _answer(driver)
+            _answer(driver, _nothing)
             session.names[statement] = name
         driver.pgconn.send_query_prepared(name, parameters)
-        return _answer(driver)
+        return _answer(driver, meanwhile)
     except _STALE:
         del _sessions[driver]
-        return _ask_plainly(driver, statement, parameters)
+        return _ask_plainly(driver, statement, parameters, meanwhile)
 
 
 def perform(driver: Any, statement: str) -> None:
@@ -132,9 +140,16 @@ def perform(driver: Any, statement: str) -> None:
         driver.execute(statement)  # begins the transaction, or says why it cannot go on
 
 
-def _answer(driver: Any) -> Any:
-    [result] = driver.wait(generators.execute(driver.pgconn))
+def _answer(driver: Any, meanwhile: Meanwhile) -> Any:
+    try:
+        meanwhile()
+    finally:  # whatever it raises, what was asked is answered
+        [result] = driver.wait(generators.execute(driver.pgconn))
     return _checked(result)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _checked(result: Any) -> Any:

@@ -30,7 +30,7 @@ from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.latesavepoint import begin_late, forget_late
 from hosting.queues.stores.libpq import ask, can_ask, fetch, perform
 from hosting.queues.stores.listener import Listener
-from hosting.queues.stores.new import initial_state, record_of_new
+from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.sqlstore import SQLStore, is_watched, require_ready
 from hosting.queues.stores.statements import postgresql as statements
 from hosting.queues.stores.statements.postgresql import array, quoted, settled
@@ -38,7 +38,6 @@ from hosting.queues.stores.upkeep import TableUpkeep
 from hosting.queues.stores.values import (
     Claim,
     Exchange,
-    JobRecord,
     Key,
     Look,
     NewJob,
@@ -195,7 +194,7 @@ class PostgreSQLStore(SQLStore):
         statement = statements.claim(len(names), wanted.limit, is_alone=is_alone)
         return self._in_order(self._fetch(statement, _places(wanted, names)))
 
-    def _insert(self, job: NewJob) -> JobRecord:
+    def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
         state = initial_state(job)
         first = [
             job.id,
@@ -211,25 +210,31 @@ class PostgreSQLStore(SQLStore):
         unique_key = None if job.unique_period is not None else job.unique_key
         rest = [unique_key, job.unique_until_claimed, job.batch_id, job.backend]
         if job.run_after is None and job.expires_in is None:
-            moment = self._insert_due([*first, state, *rest])
+            moment = self._insert_due([*first, state, *rest], meanwhile)
         else:
+            meanwhile()
             waits_until = None if job.is_held else job.run_after
             times = [job.run_after, job.run_after, job.expires_in, waits_until, state]
             [(moment, _)] = self._fetch(statements.INSERT_TIMED, [*first, *times, *rest])
-        return record_of_new(job, self._moment(moment))
+        written_at: datetime = self._moment(moment)
+        return written_at
 
-    def _insert_due(self, parameters: Sequence[Any]) -> float:
+    def _insert_due(self, parameters: Sequence[Any], meanwhile: Callable[[], object]) -> float:
         """Write the row of a job that is due at once; when that was."""
         connection: Any = self.connection
         require_ready(connection)
-        texts = [None if each is None else _text(each) for each in parameters]
+        texts = [
+            each.encode() if type(each) is str else None if each is None else _text(each)
+            for each in parameters
+        ]
         # In libpq's hands a text ends at its first zero; the cursor refuses it.
-        is_odd = any(text is not None and b"\0" in text for text in texts)
+        is_odd = b"\0" in b"".join(filter(None, texts))
         if is_odd or is_watched(connection) or not can_ask(connection.connection):
+            meanwhile()
             [(moment, _)] = self._fetch(statements.INSERT, parameters)
             return float(moment)
         with connection.wrap_database_errors:
-            result = ask(connection.connection, statements.INSERT_DUE, texts)
+            result = ask(connection.connection, statements.INSERT_DUE, texts, meanwhile)
         return float(result.get_value(0, 0))
 
     def _id(self, value: UUID) -> UUID:

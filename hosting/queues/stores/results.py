@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from hosting.compat import InvalidTask, Task, TaskError, TaskResult, TaskResultStatus
-from hosting.queues.stores.codec import DamagedJob
-from hosting.queues.stores.values import JobRecord
+from hosting.queues.stores.codec import DamagedJob, decode_dict, decode_list
+from hosting.queues.stores.values import JobRecord, NewJob
 
 
 def to_result(record: JobRecord, task: Task[..., Any]) -> TaskResult[..., Any]:
@@ -32,7 +33,31 @@ def to_result(record: JobRecord, task: Task[..., Any]) -> TaskResult[..., Any]:
     return result
 
 
-def as_enqueued(record: JobRecord, task: Task[..., Any]) -> Task[..., Any]:
+def result_of_new(job: NewJob, task: Task[..., Any]) -> TaskResult[..., Any]:
+    """The result of a job of this task that is about to be added; not yet when it was enqueued."""
+    # Its arguments are read from what is stored, as the results of a backend are.
+    return TaskResult(
+        task=as_enqueued(job, task),
+        id=str(job.id),
+        status=TaskResultStatus.READY,
+        enqueued_at=None,
+        started_at=None,
+        finished_at=None,
+        last_attempted_at=None,
+        args=decode_list(job.args),
+        kwargs=decode_dict(job.kwargs),
+        backend=job.backend,
+        errors=[],
+        worker_ids=[],
+    )
+
+
+def note_enqueued(result: TaskResult[..., Any], moment: datetime) -> None:
+    """Note when the job of a new result was enqueued."""
+    object.__setattr__(result, "enqueued_at", moment)  # as the class is frozen
+
+
+def as_enqueued(record: JobRecord | NewJob, task: Task[..., Any]) -> Task[..., Any]:
     """The task with the priority, queue and time with which this job was enqueued."""
     if (task.backend, task.queue_name, task.priority, task.run_after) == (
         record.backend,

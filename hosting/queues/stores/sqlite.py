@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,11 @@ from django.db import transaction
 
 from hosting.cancellation import CancellationToken
 from hosting.models import JobState
+from hosting.queues.stores.base import Store
 from hosting.queues.stores.clock import sqlite_now
 from hosting.queues.stores.deadline import deadline, interrupt
 from hosting.queues.stores.keys import write_limits
-from hosting.queues.stores.new import initial_state, record_of_new
+from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.orm import GenericStore
 from hosting.queues.stores.sqlstore import SQLStore, is_watched
 from hosting.queues.stores.statements.sqlite import (
@@ -145,14 +147,20 @@ class SQLiteStore(SQLStore):
     def _finds_any(self, wanted: Wanted) -> bool:
         return self._in(JobState.READY, wanted.backend, wanted.queues).exists()
 
-    def _insert(self, job: NewJob) -> JobRecord:
+    def add_one(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
+        add_one = super().add_one if self._returns_rows else partial(Store.add_one, self)
+        return add_one(job, meanwhile)
+
+    def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
+        meanwhile()
         values = self._values(job)
         if job.run_after is None and job.expires_in is None:
             statement, values = ADD_DUE, (*values[:9], *values[13:])
         else:
             statement = ADD
         [(moment,)] = self._fetch(timed(statement, sqlite_now()), values)
-        return record_of_new(job, self._moment(moment))
+        written_at: datetime = self._moment(moment)
+        return written_at
 
     def _values(self, job: NewJob) -> tuple[Any, ...]:
         run_after: Any = job.run_after

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from hosting.models import Job
+from hosting.queues.stores.new import record_of_new
 from hosting.queues.stores.orm import GenericStore
 from hosting.queues.stores.rows import to_record
 from hosting.queues.stores.statements.shared import CLAIMED_NAMES, QUEUE_NAMES
@@ -28,9 +30,15 @@ class SQLStore(GenericStore):
     def queue_names(self, backend: str) -> list[str]:
         return [row[0] for row in self._fetch(QUEUE_NAMES, [backend, backend])]
 
-    @abstractmethod
+    def add_one(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
+        return self._insert_row(job, meanwhile)
+
     def _insert(self, job: NewJob) -> JobRecord:
-        """Write the row of one job."""
+        return record_of_new(job, self._insert_row(job, _nothing))
+
+    @abstractmethod
+    def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
+        """Write the row of one job; when it was enqueued."""
 
     @abstractmethod
     def _id(self, value: Any) -> UUID:
@@ -105,6 +113,10 @@ class SQLStore(GenericStore):
         for name in ("run_after", "enqueued_at", "started_at", "claimed_at"):
             values[name] = self._moment(values[name])
         return to_record({**values, "id": self._id(row[0]), "state": "running"})
+
+
+def _nothing() -> None:
+    pass
 
 
 def require_ready(connection: Any) -> None:

@@ -60,6 +60,31 @@ def test_what_is_added_is_returned_and_kept(store: Store) -> None:
     assert (record.run_after, record.return_value, record.damage) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"run_after": timezone.now() + HOUR}, {"expires_in": 60.0}, {"is_held": True}],
+    ids=["due", "later", "expiring", "held"],
+)
+def test_one_is_added_while_something_else_is_done(store: Store, values: dict[str, Any]) -> None:
+    done: list[str] = []
+    job = new_job(**values)
+
+    moment = store.add_one(job, lambda: done.append("it"))
+
+    assert done
+    assert moment == record_of(store, job.id).enqueued_at
+
+
+def test_what_is_done_meanwhile_may_fail(store: Store) -> None:
+    job = new_job()
+    with pytest.raises(ZeroDivisionError):
+        store.add_one(job, lambda: 1 / 0)
+
+    other = add(store)  # the connection is in order, whether that one was added or not
+
+    assert other in ids(claim(store))
+
+
 def test_a_batch_is_returned_in_its_order(store: Store) -> None:
     jobs = [new_job(priority=priority) for priority in (3, 1, 2)]
 

@@ -2,64 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 from django.db import connection, transaction
 
 from hosting.queues.stores.base import Store
-from tests.queues.stores.steps import add, claim, claim_one, keeps_places, settle, settlement, wanted
+from hosting.queues.stores.statements.shared import JOB
+from tests.queues.stores.steps import (
+    add,
+    claim_one,
+    keeps_places,
+    new_job,
+    settle,
+    settlement,
+    wanted,
+)
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
 
+NOTE_AT_COMMIT = f"""
+    CREATE TABLE noted (setting text);
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO noted VALUES (current_setting('synchronous_commit'));
+        RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER note AFTER INSERT OR UPDATE OR DELETE ON {JOB}
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note();
+"""
 
-def is_written() -> bool:
-    """Whether everything that was committed is out of the memory of PostgreSQL."""
+Noted = Callable[[], set[str]]
+
+
+@pytest.fixture
+def noted(transactional_db: None) -> Iterator[Noted]:
+    """What `synchronous_commit` was when changes of jobs were committed, since the last time."""
+
+    def take() -> set[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM noted RETURNING setting")
+            return {setting for (setting,) in cursor.fetchall()}
+
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()")
-        return bool(cursor.fetchone()[0])
+        cursor.execute(NOTE_AT_COMMIT)
+    yield take
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER note ON {JOB}; DROP FUNCTION note; DROP TABLE noted")
 
 
-def synchronous_commit() -> str:
+def test_a_claim_does_not_wait_for_the_disk(store: Store, noted: Noted) -> None:
+    if not keeps_places(store):
+        pytest.skip("The generic store knows nothing of that.")
+    add(store)
+    noted()
+
+    claim_one(store)
+
+    assert noted() == {"off"}
+    assert setting_of_the_session() == "on"
+
+
+def test_what_is_added_or_has_ended_is_written(store: Store, noted: Noted) -> None:
+    add(store)
+    store.add_one(new_job(), lambda: None)
+    store.add_many([new_job(), new_job()])
+    assert noted() == {"on"}
+
+    claims = store.claim(wanted())
+    noted()
+    assert settle(store, claims[0])
+    assert noted() == {"on"}
+    assert not store.release(claims[1:], begun=True).refused
+    assert noted() == {"on"}
+
+
+def test_a_claim_that_settles_is_written(store: Store, noted: Noted) -> None:
+    add(store)
+    first = claim_one(store)
+    add(store)
+    noted()
+
+    done = store.exchange([settlement(first)], wanted())
+
+    assert len(done.claims) == 1
+    assert noted() == {"on"}
+
+
+def test_somebody_elses_transaction_is_written(store: Store, noted: Noted) -> None:
+    add(store)
+    noted()
+
+    with transaction.atomic():
+        claim_one(store)
+
+    assert noted() == {"on"}
+
+
+def setting_of_the_session() -> str:
+    """What holds for the session."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
         return str(cursor.fetchone()[0])
-
-
-def test_a_claim_does_not_wait_for_the_disk(store: Store) -> None:
-    if not keeps_places(store):
-        pytest.skip("The generic store knows nothing of that.")
-    seen = []
-    for _ in range(20):  # the server writes now and then by itself
-        add(store)
-        claim_one(store)
-        seen.append(is_written())
-
-    assert False in seen
-    assert synchronous_commit() == "on"
-
-
-def test_what_is_added_or_has_ended_is_written(store: Store) -> None:
-    for _ in range(5):
-        add(store)
-        assert is_written()
-        claimed = claim_one(store)
-        assert settle(store, claimed)
-        assert is_written()
-
-
-def test_a_claim_that_settles_is_written(store: Store) -> None:
-    add(store)
-    for _ in range(5):
-        add(store)
-        claims = claim(store, limit=1)
-        done = store.exchange([settlement(each) for each in claims], wanted(limit=1))
-        assert not done.refused
-        assert is_written()
-        assert store.release(done.claims, begun=False) is not None
-
-
-def test_somebody_elses_transaction_is_written(store: Store) -> None:
-    add(store)
-    with transaction.atomic():
-        assert claim_one(store)
-        assert synchronous_commit() == "on"
-    assert is_written()
