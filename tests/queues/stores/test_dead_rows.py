@@ -17,6 +17,7 @@ from django.db import connection, transaction
 
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import Rescue
+from hosting.queues.stores.statements.shared import JOB
 from hosting.queues.stores.values import HEAD
 from tests.queues.stores.steps import claim, keeps_places, new_job, settlement, wanted
 
@@ -57,22 +58,40 @@ def pages_read(step: Callable[[], object]) -> int:
     return sum(pages)
 
 
-def churn(store: Store, worker: str) -> dict[str, Any]:
-    """Have a worker claim and settle thousands of jobs; the last places."""
+def churn(store: Store, worker: str, analyzed: str = "") -> dict[str, Any]:
+    """Have a worker claim and settle thousands of jobs; the last places.
+
+    The planner gets to see the table when all is "ready", "running", or has "ended".
+    """
     store.upkeep.renew(worker, 3600)
     places: dict[str, Any] = {}
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        moment = analyzed if number == ROUNDS // 2 else ""
         store.add_many([new_job() for _ in range(CHURN)])
+        analyze(moment == "ready")
         claims = claim(store, CHURN, worker_id=worker, after=places)
+        analyze(moment == "running")
         places = {"default": claims[-1].key}
         store.settle([settlement(each) for each in claims])
+        analyze(moment == "ended")
     return places
 
 
-def test_dead_rows_are_passed_over(snapshot: None, store: Store) -> None:
+def analyze(is_time: bool) -> None:
+    """What autovacuum does at any time."""
+    if is_time:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE {JOB}")
+
+
+ANALYZED = pytest.mark.parametrize("analyzed", ["", "ready", "running", "ended"])
+
+
+@ANALYZED
+def test_dead_rows_are_passed_over(snapshot: None, store: Store, analyzed: str) -> None:
     store.upkeep.renew("vm:1:a", 3600)  # processes that live, before it and after it
     store.upkeep.renew("vm:1:z", 3600)
-    places = churn(store, ME)
+    places = churn(store, ME, analyzed)
     store.add_many([new_job()])
 
     from_head = pages_read(lambda: store.look("default", None, HEAD))
@@ -91,8 +110,9 @@ def test_dead_rows_are_passed_over(snapshot: None, store: Store) -> None:
         assert pages_read(partial(store.claim, in_order)) < FEW
 
 
-def test_claims_are_found_by_their_ids(snapshot: None, store: Store) -> None:
-    places = churn(store, ME)
+@ANALYZED
+def test_claims_are_found_by_their_ids(snapshot: None, store: Store, analyzed: str) -> None:
+    places = churn(store, ME, analyzed)
     store.add_many([new_job() for _ in range(3)])
     claims = claim(store, worker_id=ME, after=places)
     one = claims[0]

@@ -204,9 +204,15 @@ _LOOK = f"""
         {HELD_UP}
 """
 _IS_READY = f"EXISTS (SELECT 1 FROM {JOB} WHERE state = 'ready' AND backend = %s [queues])"
+# In an order, so that an index is used whatever was in the table when it was last analyzed: where
+# all rows are believed to be ready, the planner would rather read all of the table, and what is
+# dead in it.
 _IS_READY_BEHIND = f"""
     EXISTS (
-        SELECT 1 FROM {_PLACES}, LATERAL (SELECT 1 FROM {JOB} AS job WHERE {_BEHIND} LIMIT 1) AS one
+        SELECT 1 FROM {_PLACES}, LATERAL (
+            SELECT 1 FROM {JOB} AS job WHERE {_BEHIND}
+            ORDER BY job.rank, job.due_at, job.id LIMIT 1
+        ) AS one
     )
 """
 
@@ -216,7 +222,7 @@ END_WHEN_SILENT = "SELECT set_config('idle_in_transaction_session_timeout', %s, 
 UNLOCKED = "SELECT {column} FROM {table} WHERE {column} = %s FOR UPDATE SKIP LOCKED"
 
 # What runs for none of the processes that live: by the gaps between their names, so that the
-# entries of what they have held before are not read.
+# entries of what they have held before are not read; in an order, as above.
 LOST = f"""
     WITH alive AS MATERIALIZED (
         SELECT id, lead(id) OVER (ORDER BY id) AS next FROM {PROCESS} WHERE alive_until > {NOW}
@@ -225,11 +231,14 @@ LOST = f"""
     )
     SELECT EXISTS (
         SELECT 1 FROM alive, LATERAL (
-            SELECT 1 FROM running WHERE claimed_by > alive.id AND claimed_by < alive.next LIMIT 1
+            SELECT 1 FROM running WHERE claimed_by > alive.id AND claimed_by < alive.next
+            ORDER BY claimed_by LIMIT 1
         ) AS one
     )
-    OR EXISTS (SELECT 1 FROM running WHERE claimed_by < (SELECT min(id) FROM alive))
-    OR EXISTS (SELECT 1 FROM running WHERE claimed_by > (SELECT max(id) FROM alive))
+    OR (SELECT claimed_by FROM running WHERE claimed_by < (SELECT min(id) FROM alive)
+        ORDER BY claimed_by LIMIT 1) IS NOT NULL
+    OR (SELECT claimed_by FROM running WHERE claimed_by > (SELECT max(id) FROM alive)
+        ORDER BY claimed_by LIMIT 1) IS NOT NULL
     OR (NOT EXISTS (SELECT 1 FROM alive) AND EXISTS (SELECT 1 FROM running))
 """
 
