@@ -47,7 +47,7 @@ def main() -> None:
     with servers() as running:
         if arguments.add:
             results = Results.load(LATEST)
-            results.begin_again(options.only, versions(running.host, running.redis)["commit"])
+            results.begin_again(options.only, versions(running.host, running.redis))
         else:
             results = new_results(options, versions(running.host, running.redis))
         run(options, running, results)

@@ -44,10 +44,13 @@ class Results:
         if reason := answer.get("skipped") or answer.get("failed"):
             self.reasons[name] = reason
 
-    def begin_again(self, measures: Collection[str], commit: str) -> None:
-        """Drop what these have measured, which is to be measured again at this commit."""
-        told = f"{self.versions['commit']} ({', '.join(measures)}: {commit})"
-        self.versions = {**self.versions, "commit": told}
+    def begin_again(self, measures: Collection[str], versions: Mapping[str, str]) -> None:
+        """Drop what these have measured, which is to be measured again on what is there now."""
+        told = {
+            name: f"{self.versions[name]} ({', '.join(measures)}: {versions[name]})"
+            for name in ("date", "commit")
+        }
+        self.versions = {**self.versions, **versions, **told}
         for each in [*self.rounds, *self.reasons]:
             if each.partition("/")[0] in measures:
                 self.rounds.pop(each, None)
@@ -74,7 +77,8 @@ class Results:
 
     def save(self, *, keep: bool) -> Path:
         """Write them under their date, to keep also as the latest; returns the former's path."""
-        stamp = self.versions["date"].replace(" ", "-").replace(":", "")
+        date = self.versions["date"].partition(" (")[0]
+        stamp = date.replace(" ", "-").replace(":", "")
         path = DIRECTORY / f"{stamp}.json"
         if keep:
             self.write(LATEST)

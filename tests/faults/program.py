@@ -42,7 +42,7 @@ def lose_patience(seconds: float) -> None:
     import django
 
     django.setup()
-    for name in ("atomic", "maintenance", "stores.listener", "shift"):
+    for name in ("atomic", "maintenance", "stores.listener", "shift", "shiftend"):
         module: Any = import_module(f"hosting.queues.{name}")
         assert module.PATIENCE
         module.PATIENCE = seconds

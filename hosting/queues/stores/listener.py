@@ -7,6 +7,7 @@ in the moment before a worker sleeps. Workers look by themselves from time to ti
 from __future__ import annotations
 
 import logging
+import selectors
 from collections.abc import Callable
 from typing import Any
 
@@ -62,17 +63,31 @@ class Listener(Listening):
         try:
             self._execute(f"LISTEN {CHANNEL}")
             self._failures = 0
+            # What comes with the answer to a statement.
+            self._wrapper.connection.add_notify_handler(lambda _: self._ring())
             self._ring()
-            while not self._closing.is_cancelled:
-                if not self._wait():
-                    self._execute("SELECT 1")
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._wrapper.connection.pgconn.socket, selectors.EVENT_READ)
+                while not self._closing.is_cancelled:
+                    if selector.select(SILENCE):
+                        self._hear()
+                    else:
+                        self._execute("SELECT 1")
         finally:
             self._wrapper.close()
 
-    def _wait(self) -> bool:
-        notifications = self._wrapper.connection.notifies(timeout=SILENCE, stop_after=1)
-        told = [self._ring() for _ in notifications]
-        return bool(told)
+    def _hear(self) -> None:
+        """Ring if the server has sent a notification.
+
+        Not by psycopg's `notifies`, which looks ten times a second whether it was interrupted.
+        """
+        pgconn = self._wrapper.connection.pgconn
+        pgconn.consume_input()
+        is_told = False
+        while pgconn.notifies():
+            is_told = True
+        if is_told:
+            self._ring()
 
     def _execute(self, statement: str) -> None:
         with (
