@@ -68,6 +68,9 @@ class Shift:
         self._settler = Settler(duty.service, duty.backend, tally, self._forget)
         self._outage = Outage(self._store.alias, duty.service)
         self._steps_aside = False
+        # Since it began, and since the last outage: a job that makes the database crash is among
+        # the first to be claimed after that, and then its claim has to outlive the next crash.
+        self._has_rested = False
         self._position = Position()
         self._presence: Presence
         self._lookout: Lookout
@@ -162,6 +165,7 @@ class Shift:
             with self._store.deadline(PATIENCE):
                 self._serve()
         except DATABASE_TROUBLE as error:
+            self._has_rested = False
             self._lookout.ring()
             pause = self._outage.note(error)
             self._duty.degraded(f"the database {self._store.alias!r} is away: {error}")
@@ -192,6 +196,7 @@ class Shift:
         if self._settler.pending and self._lookout.is_held_by_head:
             self._settler.exchange(None)  # what has ended does not wait for that
         self._lookout.look()
+        self._has_rested |= not self._lookout.has_more
         self.is_done = claims_no_more and not self._workshop
 
     def _wanted(self) -> int:
@@ -215,7 +220,8 @@ class Shift:
             self._settler.exchange(None)
         backend, queues = self._duty.backend.alias, self._lookout.served.names()
         after = self._position.begin()
-        wanted = Wanted(self._presence.name, backend, queues, limit, after)
+        is_calm = self._has_rested
+        wanted = Wanted(self._presence.name, backend, queues, limit, after, may_be_lost=is_calm)
         claims = self._settler.exchange(wanted)
         self._lookout.found(self._position.end(claims, limit))
         self._workshop.pace.trust(limit, len(claims))

@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from hosting.compat import TaskResultStatus, task_backends, task_finished, task_started
 from hosting.exceptions import ConfigurationError
 from hosting.models import Job, JobResult
 from hosting.queues import DatabaseBackend, TaskWorker
+from hosting.queues.stores import store_for
 from tests.queues import tasks
 from tests.queues.conftest import Heard, RunningWorker, until
 
@@ -592,3 +593,38 @@ def test_a_backend_that_cannot_be_served_is_named(
         TaskWorker(**options).execute(CancellationToken())
     assert str(raised.value) == problem
     assert list(TaskWorker.check_options({"queues": ["mail"], "concurrency": 2})) == []
+
+
+def test_only_a_worker_at_rest_makes_claims_that_may_be_lost(
+    worker: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that makes the database crash is claimed again right after that: for good, then."""
+    may_be_lost: list[bool] = []
+    troubles: list[Exception] = []
+    store_class: Any = type(store_for("default"))
+    exchange = store_class.exchange
+
+    def note_and_exchange(self: Any, settlements: Any, wanted: Any) -> Any:
+        if wanted and troubles and Job.objects.filter(state="ready").exists():
+            raise troubles.pop()
+        done = exchange(self, settlements, wanted)
+        if done.claims:
+            may_be_lost.append(wanted.may_be_lost)
+        return done
+
+    monkeypatch.setattr(store_class, "exchange", note_and_exchange)
+    first = tasks.add.enqueue(1)
+    worker()
+    ended(first)
+    assert may_be_lost == [False]
+
+    def has_rested() -> bool:
+        ended(tasks.add.enqueue(1))
+        return may_be_lost[-1]
+
+    until(has_rested)
+    troubles.append(OperationalError("the server closed the connection"))
+    ended(tasks.add.enqueue(1))
+    assert not troubles
+    assert not may_be_lost[-1]
+    until(has_rested)

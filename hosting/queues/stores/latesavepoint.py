@@ -10,13 +10,15 @@ Only who hands statements to libpq himself, as psycopg's own objects never do, c
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from psycopg import ClientCursor
+from django.db.backends.postgresql.base import Cursor
+from psycopg import generators
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
+
+_Base: Any = Cursor
 
 #: The names of those that are not sent yet, by the driver's connection.
 _late: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -24,8 +26,9 @@ _late: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 def begin_late(driver: Any, name: str) -> None:
     """Have a savepoint begin with whatever is next in the transaction that goes on."""
-    if issubclass(driver.cursor_factory, ClientCursor):
-        driver.cursor_factory = _joining(driver.cursor_factory)
+    # Another class may note what it executes, and is not to see values in the place of parameters.
+    if driver.cursor_factory is _Base:
+        driver.cursor_factory = _JoiningCursor
     _late[driver] = name
     driver.wait = lambda *args, **kwargs: _wait(driver, *args, **kwargs)
 
@@ -40,7 +43,8 @@ def forget_late(driver: Any) -> str | None:
 def send_late(driver: Any) -> None:
     """Begin the savepoint alone, if there is one that was not sent."""
     if (name := forget_late(driver)) is not None:
-        result = driver.pgconn.exec_(f"SAVEPOINT {name}".encode())
+        driver.pgconn.send_query(f"SAVEPOINT {name}".encode())
+        [result] = driver.wait(generators.execute(driver.pgconn))
         if result.status != ExecStatus.COMMAND_OK:
             raise error_from_result(result)
 
@@ -51,24 +55,15 @@ def _wait(driver: Any, *args: Any, **kwargs: Any) -> Any:
     return driver.wait(*args, **kwargs)
 
 
-@cache
-def _joining(cursor_class: Any) -> Any:
-    """The class of cursor, whose `execute` sends a savepoint along."""
-    if hasattr(cursor_class, "joins_savepoint"):
-        return cursor_class
+class _JoiningCursor(_Base):  # type: ignore[misc]  # the stubs know little of this class
+    """Django's cursor, whose `execute` sends a savepoint along."""
 
-    class Joining(cursor_class):  # type: ignore[misc]  # mypy knows no class that is a value
-        joins_savepoint = True
-
-        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-            driver = self.connection
-            if driver not in _late or options or not isinstance(query, str):
-                return super().execute(query, params, **options)
-            # Put together here: psycopg would keep each text, with a name that never comes again.
-            text = query if params is None else self.mogrify(query, params)
-            super().execute(f"SAVEPOINT {forget_late(driver)};{text}")
-            self.nextset()
-            return self
-
-    Joining.__name__, Joining.__qualname__ = cursor_class.__name__, cursor_class.__qualname__
-    return Joining
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        driver = self.connection
+        if driver not in _late or options or not isinstance(query, str):
+            return super().execute(query, params, **options)
+        # Put together here: psycopg would keep each text, with a name that never comes again.
+        text = query if params is None else self.mogrify(query, params)
+        super().execute(f"SAVEPOINT {forget_late(driver)};{text}")
+        self.nextset()
+        return self

@@ -114,7 +114,8 @@ class PostgreSQLStore(SQLStore):
             super()._begin_savepoint(connection, name, late)
 
     def leave_savepoint(self, name: str) -> None:
-        forget_late(self.connection.connection)
+        if (driver := self.connection.connection) is not None:
+            forget_late(driver)
 
     def sever(self, connection: Any) -> None:
         shut_socket(connection)
@@ -190,7 +191,7 @@ class PostgreSQLStore(SQLStore):
     def _claim(self, wanted: Wanted) -> list[Claim]:
         if not (names := self._names(wanted)):
             return []
-        is_alone = self.connection.get_autocommit()
+        is_alone = wanted.may_be_lost and self.connection.get_autocommit()
         statement = statements.claim(len(names), wanted.limit, is_alone=is_alone)
         return self._in_order(self._fetch(statement, _places(wanted, names)))
 

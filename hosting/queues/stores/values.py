@@ -206,6 +206,8 @@ class Wanted:
     `after` says for each queue which key was claimed last, so that the search goes on from there
     instead of from the head, where the claimed jobs have left dead entries in the index. What lies
     before a key may not be seen, nor, of all queues, one that is not named: see `position`.
+
+    A claim that `may_be_lost` need not outlive a crash of the database.
     """
 
     worker_id: str
@@ -213,6 +215,7 @@ class Wanted:
     queues: Collection[str] | None
     limit: int
     after: Mapping[str, Key] = field(default_factory=lambda: HEAD)
+    may_be_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

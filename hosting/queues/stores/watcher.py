@@ -70,8 +70,16 @@ class Watcher(Listening):
     def _watch(self, counter: Counter, writes: Writes) -> None:
         try:
             self._writes = writes
+            has_rung = False
             while not self._closing.is_cancelled:
-                if writes.wait(LONGEST) and self._is_committed(counter):
+                # After a ring once more without a write: one that was told of may become a commit
+                # only after that of another was seen.
+                is_written = writes.wait(LOOKS * GAP if has_rung else LONGEST)
+                if is_written:
+                    has_rung = self._is_committed(counter)
+                else:
+                    has_rung = has_rung and counter.has_changed()
+                if has_rung:
                     is_of_use = self._ring()
                     # Else a thread would be woken for each of thousands of commits in a second.
                     self._closing.wait(BUSY if is_of_use else IDLE)

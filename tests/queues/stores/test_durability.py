@@ -56,10 +56,19 @@ def test_a_claim_does_not_wait_for_the_disk(store: Store, noted: Noted) -> None:
     add(store)
     noted()
 
-    claim_one(store)
+    assert store.claim(wanted(may_be_lost=True))
 
     assert noted() == {"off"}
     assert setting_of_the_session() == "on"
+
+
+def test_a_claim_that_must_not_be_lost_is_written(store: Store, noted: Noted) -> None:
+    add(store)
+    noted()
+
+    claim_one(store)
+
+    assert noted() == {"on"}
 
 
 def test_what_is_added_or_has_ended_is_written(store: Store, noted: Noted) -> None:
@@ -82,7 +91,7 @@ def test_a_claim_that_settles_is_written(store: Store, noted: Noted) -> None:
     add(store)
     noted()
 
-    done = store.exchange([settlement(first)], wanted())
+    done = store.exchange([settlement(first)], wanted(may_be_lost=True))
 
     assert len(done.claims) == 1
     assert noted() == {"on"}
@@ -93,7 +102,7 @@ def test_somebody_elses_transaction_is_written(store: Store, noted: Noted) -> No
     noted()
 
     with transaction.atomic():
-        claim_one(store)
+        assert store.claim(wanted(may_be_lost=True))
 
     assert noted() == {"on"}
 

@@ -1,5 +1,6 @@
 """What tells a worker of commits to SQLite does not get in the way of SQLite's own locks."""
 
+import mmap
 import subprocess
 import sys
 import threading
@@ -88,6 +89,44 @@ def test_commits_are_told_of_again_and_again() -> None:
             with transaction.atomic():
                 Limit.objects.create(key=f"{number}")
             assert rung.wait(20)
+        until(lambda: not listeners())
+
+
+def test_a_commit_is_told_of_that_was_written_before_another_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its write is heard of with the other's commit, and nothing tells of its own commit."""
+    path = tmp_path / "db"
+    log, index = tmp_path / "db-wal", tmp_path / "db-shm"
+    log.write_bytes(b"")
+    index.write_bytes(bytes(64))
+    monkeypatch.setattr(watcher, "_path", lambda alias: path)
+    rung: list[int] = []
+
+    with index.open("r+b") as file, mmap.mmap(file.fileno(), 64) as counters:
+
+        def write() -> None:
+            with log.open("ab") as file:
+                file.write(b"frame")
+
+        def commit() -> None:  # as SQLite does: of memory, the system tells nobody
+            counters[8] += 1
+
+        def ring() -> bool:
+            rung.append(len(rung))
+            if len(rung) == 1:
+                write()
+                commit()
+                write()
+            elif len(rung) == 2:
+                commit()
+            return True
+
+        with watcher.Watcher("default", ring):
+            until(lambda: listeners() and _waits(listeners()[0]))
+            write()
+            commit()
+            until(lambda: len(rung) == 3)
         until(lambda: not listeners())
 
 
