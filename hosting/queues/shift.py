@@ -6,8 +6,8 @@ is to stop. It also looks by itself, less and less often while nothing comes, wh
 wake-up told of. How many jobs it claims ahead depends on how long they take (`pace`): slow ones are
 claimed one for each free thread, so other workers get the rest.
 
-A shift may be told before that to claim no more, where the end is in no hurry: then it is done when
-all jobs in hand have ended by themselves.
+Its end is told in `shiftend`. It may be told before that to claim no more, where the end is in no
+hurry: then it is done when all jobs in hand have ended by themselves.
 """
 
 from __future__ import annotations
@@ -220,8 +220,9 @@ class Shift:
             self._settler.exchange(None)
         backend, queues = self._duty.backend.alias, self._lookout.served.names()
         after = self._position.begin()
-        is_calm = self._has_rested
-        wanted = Wanted(self._presence.name, backend, queues, limit, after, may_be_lost=is_calm)
+        wanted = Wanted(
+            self._presence.name, backend, queues, limit, after, may_be_lost=self._has_rested
+        )
         claims = self._settler.exchange(wanted)
         self._lookout.found(self._position.end(claims, limit))
         self._workshop.pace.trust(limit, len(claims))

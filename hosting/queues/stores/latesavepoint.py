@@ -14,9 +14,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.db.backends.postgresql.base import Cursor
-from psycopg import generators
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus
+
+from hosting.queues.stores.libpq import answer
 
 _Base: Any = Cursor
 
@@ -44,9 +43,7 @@ def send_late(driver: Any) -> None:
     """Begin the savepoint alone, if there is one that was not sent."""
     if (name := forget_late(driver)) is not None:
         driver.pgconn.send_query(f"SAVEPOINT {name}".encode())
-        [result] = driver.wait(generators.execute(driver.pgconn))
-        if result.status != ExecStatus.COMMAND_OK:
-            raise error_from_result(result)
+        answer(driver)
 
 
 def _wait(driver: Any, *args: Any, **kwargs: Any) -> Any:

@@ -26,8 +26,6 @@ from psycopg import Cursor, generators
 from psycopg.errors import NotSupportedError, ProgrammingError, error_from_result
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 
-from hosting.queues.stores.latesavepoint import send_late
-
 Parameters = Sequence[bytes | None]
 Meanwhile = Callable[[], object]
 
@@ -72,7 +70,6 @@ def ask(driver: Any, statement: bytes, parameters: Parameters, meanwhile: Meanwh
     with driver.lock:
         if _may_prepare(driver):
             return _ask_prepared(driver, statement, parameters, meanwhile)
-        send_late(driver)
         return _ask_plainly(driver, statement, parameters, meanwhile)
 
 
@@ -106,7 +103,7 @@ def _ask_plainly(
     driver: Any, statement: bytes, parameters: Parameters, meanwhile: Meanwhile
 ) -> Any:
     driver.pgconn.send_query_params(statement, parameters)
-    return _answer(driver, meanwhile)
+    return answer(driver, meanwhile)
 
 
 def _ask_prepared(
@@ -123,10 +120,10 @@ def _ask_prepared(
         if name is None:
             name = b"hosting_%d" % next(_numbers)
             driver.pgconn.send_prepare(name, statement)
-            _answer(driver, _nothing)
+            answer(driver)
             session.names[statement] = name
         driver.pgconn.send_query_prepared(name, parameters)
-        return _answer(driver, meanwhile)
+        return answer(driver, meanwhile)
     except _STALE:
         del _sessions[driver]
         return _ask_plainly(driver, statement, parameters, meanwhile)
@@ -140,16 +137,14 @@ def perform(driver: Any, statement: str) -> None:
         driver.execute(statement)  # begins the transaction, or says why it cannot go on
 
 
-def _answer(driver: Any, meanwhile: Meanwhile) -> Any:
+def answer(driver: Any, meanwhile: Meanwhile | None = None) -> Any:
+    """The answer to what was sent; raises what a cursor would raise."""
     try:
-        meanwhile()
+        if meanwhile is not None:
+            meanwhile()
     finally:  # whatever it raises, what was asked is answered
         [result] = driver.wait(generators.execute(driver.pgconn))
     return _checked(result)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _checked(result: Any) -> Any:

@@ -27,7 +27,7 @@ from hosting.queues.stores.deadline import (
 )
 from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.keys import write_limits
-from hosting.queues.stores.latesavepoint import begin_late, forget_late
+from hosting.queues.stores.latesavepoint import begin_late, forget_late, send_late
 from hosting.queues.stores.libpq import ask, can_ask, fetch, perform
 from hosting.queues.stores.listener import Listener
 from hosting.queues.stores.new import initial_state
@@ -224,10 +224,7 @@ class PostgreSQLStore(SQLStore):
         """Write the row of a job that is due at once; when that was."""
         connection: Any = self.connection
         require_ready(connection)
-        texts = [
-            each.encode() if type(each) is str else None if each is None else _text(each)
-            for each in parameters
-        ]
+        texts = [None if each is None else _text(each) for each in parameters]
         # In libpq's hands a text ends at its first zero; the cursor refuses it.
         is_odd = b"\0" in b"".join(filter(None, texts))
         if is_odd or is_watched(connection) or not can_ask(connection.connection):
@@ -235,6 +232,7 @@ class PostgreSQLStore(SQLStore):
             [(moment, _)] = self._fetch(statements.INSERT, parameters)
             return float(moment)
         with connection.wrap_database_errors:
+            send_late(connection.connection)
             result = ask(connection.connection, statements.INSERT_DUE, texts, meanwhile)
         return float(result.get_value(0, 0))
 

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +21,6 @@ from django.db import transaction
 
 from hosting.cancellation import CancellationToken
 from hosting.models import JobState
-from hosting.queues.stores.base import Store
 from hosting.queues.stores.clock import sqlite_now
 from hosting.queues.stores.deadline import deadline, interrupt
 from hosting.queues.stores.keys import write_limits
@@ -148,8 +146,9 @@ class SQLiteStore(SQLStore):
         return self._in(JobState.READY, wanted.backend, wanted.queues).exists()
 
     def add_one(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
-        add_one = super().add_one if self._returns_rows else partial(Store.add_one, self)
-        return add_one(job, meanwhile)
+        if self._returns_rows:
+            return super().add_one(job, meanwhile)
+        return GenericStore.add_one(self, job, meanwhile)
 
     def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
         meanwhile()

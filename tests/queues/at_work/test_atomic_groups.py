@@ -11,8 +11,8 @@ from django.db.models import F
 from hosting.compat import TaskResultStatus, task_backends
 from hosting.models import Job, JobResult
 from hosting.queues import atomic, hand
-from hosting.queues.pace import Pace, Room
 from tests.queues.at_work import atomic_tasks
+from tests.queues.at_work.conftest import Groups
 from tests.queues.at_work.facts import effects, ended, error_names, the_store
 from tests.queues.conftest import Heard, RunningWorker, until
 from tests.queues.tasks import calls, gates
@@ -23,46 +23,6 @@ pytestmark = [
 ]
 
 Start = Callable[..., RunningWorker]
-
-
-class Groups:
-    """How many jobs each transaction of atomic jobs was begun with."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-
-
-class Unlimited(Room):
-    """Room for as many jobs as one transaction may have, however long they take."""
-
-    def __init__(self, most: int, span: float) -> None:
-        super().__init__(most, span)
-        self.jobs = most
-
-    def note(self, given: int, done: int, seconds: float) -> None:
-        return None
-
-
-@pytest.fixture
-def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
-    """Have all jobs that are ready share a transaction, however long they take."""
-    groups = Groups()
-    transact = atomic.AtomicGroup._transact
-
-    def note_and_transact(self: atomic.AtomicGroup, jobs: Any, put_back: Any) -> Any:
-        groups.sizes.append(len(jobs))
-        return transact(self, jobs, put_back)
-
-    monkeypatch.setattr(atomic.AtomicGroup, "_transact", note_and_transact)
-    monkeypatch.setattr(atomic, "SPAN", 60.0)
-    monkeypatch.setattr(atomic, "Room", Unlimited)
-    monkeypatch.setattr(Pace, "wanted", lambda self, idle, waiting: 100 if idle else 0)
-    return groups
-
-
-@pytest.fixture
-def alone(worker: Start) -> Callable[[], RunningWorker]:
-    return lambda: worker(concurrency=1)
 
 
 One = Callable[[], RunningWorker]

@@ -11,9 +11,9 @@ from hosting import task
 from hosting.compat import TaskResultStatus
 from hosting.models import Job, JobResult
 from tests.queues.at_work import atomic_tasks
+from tests.queues.at_work.conftest import Groups
 from tests.queues.at_work.facts import effects, ended, error_names
 from tests.queues.at_work.tasks import Mistake
-from tests.queues.at_work.test_atomic_groups import Groups, alone, groups  # noqa: F401 - fixtures
 from tests.queues.conftest import RunningWorker, until
 
 pytestmark = [
@@ -167,7 +167,7 @@ One = Callable[[], RunningWorker]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_it_did_first_is_undone(alone: One, groups: Groups, way: str) -> None:  # noqa: F811
+def test_what_it_did_first_is_undone(alone: One, groups: Groups, way: str) -> None:
     kept = keep_a_cursor.enqueue()
     before = atomic_tasks.effect.enqueue("before")
     bad = write_and_fail.enqueue(way)
@@ -184,7 +184,7 @@ def test_what_it_did_first_is_undone(alone: One, groups: Groups, way: str) -> No
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_it_did_first_is_kept(alone: One, groups: Groups, way: str) -> None:  # noqa: F811
+def test_what_it_did_first_is_kept(alone: One, groups: Groups, way: str) -> None:
     keep_a_cursor.enqueue()
     results = [write.enqueue(way), atomic_tasks.effect_alone.enqueue("later")]
 
@@ -198,8 +198,8 @@ def test_what_it_did_first_is_kept(alone: One, groups: Groups, way: str) -> None
 
 
 def test_what_the_database_cannot_read_takes_no_other_with_it(
-    alone: One,  # noqa: F811
-    groups: Groups,  # noqa: F811
+    alone: One,
+    groups: Groups,
 ) -> None:
     before = atomic_tasks.effect.enqueue("before")
     bad = send_what_is_no_sql.enqueue()
