@@ -1,4 +1,4 @@
-# ruff: noqa: F403, F405
+# ruff: noqa: F403, F405  (settings are those of the project, and more)
 """The project's settings with what the environment declares, and no LOGGING for `hosting`."""
 
 import json
