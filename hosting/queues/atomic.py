@@ -62,15 +62,20 @@ class AtomicGroup:
     """Runs atomic jobs of one worker; may be shared by threads.
 
     `note` is told how many seconds so many jobs took, without the commit that they share: with it,
-    jobs on a slow disk would seem too slow to share one.
+    jobs on a slow disk would seem too slow to share one. `move` is told when one has ended.
     """
 
     def __init__(
-        self, store: Store, executor: Executor, note: Callable[[float, int], object]
+        self,
+        store: Store,
+        executor: Executor,
+        note: Callable[[float, int], object],
+        move: Callable[[float], object],
     ) -> None:
         self._store = store
         self._executor = executor
         self._note = note
+        self._move = move
         self.room = Room(LARGEST, SPAN)
 
     def run(
@@ -129,6 +134,7 @@ class AtomicGroup:
                 finally:
                     working_on.reset(before)
                 job.ended = now = time.monotonic()
+                self._move(now)
             for job in reversed(jobs[len(outcomes) :]):
                 mates.remove(job)
                 put_back(job)

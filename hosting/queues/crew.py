@@ -30,6 +30,11 @@ class Crew:
         self._awake = 0
 
     @property
+    def awake(self) -> int:
+        """How many threads are at work."""
+        return self._awake
+
+    @property
     def idle(self) -> int:
         """How many more threads could be woken."""
         return self._size - self._awake

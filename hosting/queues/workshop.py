@@ -26,6 +26,7 @@ from hosting.queues.joblog import log_job
 from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.pace import Pace
+from hosting.queues.parallelism import Parallelism
 from hosting.queues.presence import Presence
 from hosting.queues.settling import LARGE
 from hosting.queues.stores.base import Store
@@ -65,12 +66,13 @@ class Workshop:
         recycle: Callable[[str], object],
     ) -> None:
         self.pace = Pace(concurrency)
+        self._parallelism = Parallelism(concurrency)
         self.told = CancellationToken()  # parent of every job's token
         self._service = service
         self._work = ServiceWork(service)
         self._store = store
         self._executor = executor
-        self._atomic = AtomicGroup(store, executor, self.pace.note)
+        self._atomic = AtomicGroup(store, executor, self._note, self._move)
         self._suspicion = threading.Lock()
         self._suspects: deque[JobInHand] = deque()  # of those in hand, they wait for each other
         self._presence = presence
@@ -104,7 +106,8 @@ class Workshop:
             self._last_move = now
         self._waiting.extend(jobs)
         if len(self._waiting) == len(jobs) or self.pace.is_slow:
-            self._crew.wake(self.pace.threads(len(self._waiting)))
+            threads = self.pace.threads(len(self._waiting))
+            self._crew.wake(threads if self.pace.is_slow else self._parallelism.most_of(threads))
 
     def watch(self) -> float:
         """See to it that jobs that wait are begun, here or elsewhere; seconds until the next."""
@@ -118,8 +121,10 @@ class Workshop:
         return max(0.0, min(pauses))
 
     def _hurry(self, still: float) -> None:
-        if still > TICK:
-            self._crew.wake(len(self._waiting))
+        more = self._parallelism.judge()
+        if still > TICK:  # twice as many each time, as one or two may be all that it takes
+            more = max(more, self._crew.awake, 1)
+        self._crew.wake(min(more, len(self._waiting)))
         if still > STUCK:
             self.pace.note(still, 1)
             self.empty()
@@ -156,12 +161,13 @@ class Workshop:
     # Execute, on the threads of the crew
 
     def _work_off(self) -> bool:
-        """Execute jobs until none waits; False once this thread was given up."""
+        """Execute jobs until none waits or others are enough; False once this was given up."""
         refresh_connections()
         while True:
             try:
                 job = self._waiting.popleft()
             except IndexError:
+                self._parallelism.interrupt()
                 working_on.set(self._work)
                 return True
             if not self._presence.is_sure:
@@ -170,6 +176,10 @@ class Workshop:
                 return False
             if self._is_worth_a_round():
                 self._wake()
+            is_atomic = job.options is not None and job.options.atomic
+            if is_atomic and self._parallelism.is_enough(threading.get_ident()):
+                working_on.set(self._work)
+                return True
 
     def _execute(self, job: JobInHand) -> bool:
         if job.claim.deaths < SUSPECT:
@@ -233,12 +243,18 @@ class Workshop:
             self._watch_time(job)
         working_on.set(self._work)  # until one of these begins
         outcomes = self._atomic.run(jobs, self._waiting.appendleft)
-        self._last_move = time.monotonic()
         restore_connections()
         refresh_connections()
         # Of a job that was abandoned there may be no outcome; then the first is over too.
         was_abandoned = first.is_over
         return self._end(outcomes) and not was_abandoned
+
+    def _note(self, seconds: float, jobs: int) -> None:
+        # Without what they have waited for each other.
+        self.pace.note(seconds / self._parallelism.crowd, jobs)
+
+    def _move(self, now: float) -> None:
+        self._last_move = now
 
     def _watch_time(self, job: JobInHand) -> None:
         if job.options and job.options.timeout is not None:

@@ -110,7 +110,7 @@ class _Drain:
         self._settler = Settler("drain", backend, Tally(), lambda _: None, announcer)
         is_guest = bool(transactions())
         group: type[AtomicGroup] = GuestGroup if is_guest else LoneGroup
-        self._atomic = group(self._store, self._executor, lambda *_: None)
+        self._atomic = group(self._store, self._executor, note=_unheard, move=_unheard)
         self._attempt = self._attempt_as_guest if is_guest else self._attempt_alone
 
     def claim(self, include_scheduled: bool, retries: bool) -> Claim | None:
@@ -186,3 +186,7 @@ class _Announcer(Announcer):
 
     def call(self, function: Callable[[], object]) -> None:
         function()
+
+
+def _unheard(*_: object) -> None:
+    """How long jobs take is of no interest here."""

@@ -1,6 +1,8 @@
 """Atomic tasks: what they write, and what they do to the transaction that they are given."""
 
 import sys
+import threading
+import time
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -39,6 +41,15 @@ def effect(what: str) -> str:
 @task(atomic=True)
 def effect_alone(what: str) -> None:
     write(what)
+
+
+@task(atomic=True)
+def compute(seconds: float) -> None:
+    """Keeps the interpreter for itself, and notes which thread does."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+    calls.append(threading.get_ident())
 
 
 @task(atomic=True)
