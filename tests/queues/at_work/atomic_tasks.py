@@ -1,10 +1,9 @@
 """Atomic tasks: what they write, and what they do to the transaction that they are given."""
 
 import sys
-import threading
-import time
 from contextlib import suppress
 from functools import partial
+from threading import Event
 from typing import Any
 
 from django.db import DatabaseError, connection, transaction
@@ -44,12 +43,13 @@ def effect_alone(what: str) -> None:
 
 
 @task(atomic=True)
-def compute(seconds: float) -> None:
-    """Keeps the interpreter for itself, and notes which thread does."""
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        pass
-    calls.append(threading.get_ident())
+def note_atomically(what: str) -> None:
+    calls.append(what)
+
+
+@task(atomic=True)
+def take_a_while_atomically(seconds: float) -> None:
+    Event().wait(seconds)
 
 
 @task(atomic=True)
