@@ -28,11 +28,12 @@ from hosting.compat import (
 from hosting.conf.problems import Problem
 from hosting.exceptions import ConfigurationError
 from hosting.ids import uuid7, uuid7s
-from hosting.queues.carrying import carried_by
-from hosting.queues.declared import DatabaseTask, EnqueuePlan, enqueue_options
+from hosting.queues.carrying import NOTHING, carried_by
+from hosting.queues.declared import DatabaseTask, EnqueuePlan, enqueue_plan
 from hosting.queues.declared.memory import remember
 from hosting.queues.listeners import has_listeners
 from hosting.queues.newjobs import (
+    NOWHERE,
     Arguments,
     Call,
     Place,
@@ -76,6 +77,7 @@ class DatabaseBackend(BaseTaskBackend):
         usable = [name for name in names if isinstance(name, str)]
         super().__init__(alias, {**params, "QUEUES": usable})
         self._valid: dict[int, Task[..., Any]] = {}
+        self._usual: dict[int, tuple[EnqueuePlan, tuple[Any, ...]]] = {}
 
     def validate_task(self, task: Task[..., Any]) -> None:
         """Raise `InvalidTask` if the task cannot be executed or stored."""
@@ -95,17 +97,21 @@ class DatabaseBackend(BaseTaskBackend):
         is too large; `ConfigurationError` if this backend's settings are wrong; and what the
         database raises.
         """
-        return self.enqueue_for(Place(), task, args, kwargs)
+        return self.enqueue_for(NOWHERE, task, args, kwargs)
 
     def enqueue_for(
         self, place: Place, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> TaskResult[..., Any]:
         """As `enqueue`, for a job that has a place in a batch."""
         declared = self._declared(task)
-        options = enqueue_options(task, declared, args, kwargs, timezone.now())
+        plan = enqueue_plan(task, declared)
         encoded = self._encoded(task.module_path, args, kwargs)
         carried = carried_by(type(self), task)
-        shared = shared_values(self.alias, place, task, carried, options)
+        if plan.fixed and declared is task and place is NOWHERE and carried is NOTHING:
+            shared = self._usual_values(plan)
+        else:
+            options = plan.options(args, kwargs, timezone.now())
+            shared = shared_values(self.alias, place, task, carried, options)
         job = NewJob(uuid7(), *encoded, *shared)
         if job.unique_key or job.limit:
             [record] = self.store.add([job])
@@ -136,7 +142,7 @@ class DatabaseBackend(BaseTaskBackend):
         ids: list[str] = []
         with store.atomic():
             for batch in in_batches(calls):
-                jobs = self._new_jobs(place or Place(), task, map(arguments_of, batch), plan)
+                jobs = self._new_jobs(place or NOWHERE, task, map(arguments_of, batch), plan)
                 ids += self._add_many(task, jobs)
         self._wake()
         return ids
@@ -221,6 +227,16 @@ class DatabaseBackend(BaseTaskBackend):
             )
             for job_id, (args, kwargs, args_text, kwargs_text) in zip(ids, encoded, strict=True)
         ]
+
+    def _usual_values(self, plan: EnqueuePlan) -> tuple[Any, ...]:
+        """What follows id and arguments in a job of a declared task whose options never vary."""
+        known = self._usual.get(id(plan))
+        if known is not None and known[0] is plan:
+            return known[1]
+        assert plan.fixed is not None
+        values = shared_values(self.alias, NOWHERE, plan.task, NOTHING, plan.fixed)
+        remember(self._usual, id(plan), (plan, values))
+        return values
 
     def _declared(self, task: Task[..., Any]) -> Task[..., Any]:
         """The task at this one's path; raises `InvalidTask`, also if this one is not valid.

@@ -33,6 +33,10 @@ class Place:
     is_held: bool = False
 
 
+#: The place of a job that is in no batch.
+NOWHERE = Place()
+
+
 def shared_values(
     backend: str,
     place: Place,

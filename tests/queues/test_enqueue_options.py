@@ -9,7 +9,7 @@ import pytest
 
 from hosting import Backoff, Concurrency, Rate, Unique
 from hosting.compat import InvalidTask, Task
-from hosting.queues.declared import EnqueueOptions, EnqueuePlan, enqueue_options
+from hosting.queues.declared import EnqueueOptions, EnqueuePlan, enqueue_plan
 from hosting.queues.declared.keys import key_text
 from tests.queues import declaring
 from tests.queues.declaring import NOW
@@ -26,7 +26,7 @@ WITHOUT: Any = Task(
 
 def options(task: Any, *args: Any, declared: Any = None) -> EnqueueOptions:
     """Of one call of a task, which is the declared one unless another is given."""
-    return enqueue_options(task, task if declared is None else declared, args, {}, NOW)
+    return enqueue_plan(task, task if declared is None else declared).options(args, {}, NOW)
 
 
 def test_a_task_without_options() -> None:
@@ -126,7 +126,7 @@ def test_expiry_without_time_zones(settings: Any) -> None:
     now = datetime(2030, 1, 1)
     for expires in (now + timedelta(minutes=1), NOW + timedelta(minutes=1)):
         task = declaring.send.using(expires=expires)
-        assert enqueue_options(task, task, (1,), {}, now).expires_in == 60.0
+        assert enqueue_plan(task, task).options((1,), {}, now).expires_in == 60.0
 
 
 # Overrides
@@ -192,4 +192,4 @@ def test_now_may_be_in_any_time_zone() -> None:
     task = declaring.send.using(expires=datetime(2030, 1, 1, 1, tzinfo=UTC))
     now = datetime(2030, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
-    assert enqueue_options(task, task, (1,), {}, now).expires_in == 3600.0
+    assert enqueue_plan(task, task).options((1,), {}, now).expires_in == 3600.0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import hosting
 from hosting import Backoff
-from hosting.queues.declared import ExecutionOptions, enqueue_options, execution_options, memory
+from hosting.queues.declared import ExecutionOptions, enqueue_plan, execution_options, memory
 from hosting.queues.stores.codec import DamagedJob
 from tests.queues import declaring
 from tests.queues.test_enqueue_options import WITHOUT
@@ -52,7 +52,7 @@ def test_a_job_may_bring_changes_along() -> None:
     changed = declaring.full.using(
         max_attempts=2, timeout=1.5, backoff=Backoff(7, 2, 8), atomic=False
     )
-    text = enqueue_options(changed, declaring.full, (1,), {}, declaring.NOW).overrides
+    text = enqueue_plan(changed, declaring.full).options((1,), {}, declaring.NOW).overrides
 
     found = options(declaring.full, text)
 
@@ -81,7 +81,7 @@ def test_no_other_task_is_taken_for_one_that_is_gone(monkeypatch: pytest.MonkeyP
     for attempts in range(1, 40):
         made = hosting.task(max_attempts=attempts)(declaring.plain)
         assert options(made).max_attempts == attempts
-        assert enqueue_options(made, made, (1,), {}, declaring.NOW).overrides == ""
+        assert enqueue_plan(made, made).options((1,), {}, declaring.NOW).overrides == ""
         del made
         gc.collect(0)
 

@@ -12,7 +12,7 @@ memory      keeps what is asked for with every job
 Nothing here imports a model: tasks are declared while apps still load.
 """
 
-from hosting.queues.declared.enqueueing import EnqueueOptions, EnqueuePlan, enqueue_options
+from hosting.queues.declared.enqueueing import EnqueueOptions, EnqueuePlan, enqueue_plan
 from hosting.queues.declared.executing import ExecutionOptions, execution_options
 from hosting.queues.declared.sensitive import REDACTED, redacted
 from hosting.queues.declared.task import DatabaseTask, task
@@ -27,7 +27,7 @@ __all__ = [
     "ExecutionOptions",
     "Rate",
     "Unique",
-    "enqueue_options",
+    "enqueue_plan",
     "execution_options",
     "redacted",
     "task",

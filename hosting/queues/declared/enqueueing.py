@@ -92,23 +92,17 @@ class EnqueuePlan:
         )
 
 
-def enqueue_options(
-    task: Task[..., Any],
-    declared: Task[..., Any],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-    now: datetime,
-) -> EnqueueOptions:
-    """What the backend stores of one call at `now` of `task`, whose path leads to `declared`.
+def enqueue_plan(task: Task[..., Any], declared: Task[..., Any]) -> EnqueuePlan:
+    """The plan of `task`, whose path leads to `declared`: always the same one if it is that.
 
-    Both may be tasks without these options. Raises as `EnqueuePlan` does.
+    Both may be tasks without these options. Raises as `EnqueuePlan.of` does.
     """
     plan = _plans.get(id(task)) if task is declared else None
     if plan is None:
         plan = EnqueuePlan.of(task, declared)
         if task is declared:
             remember(_plans, id(task), plan)
-    return plan.options(args, kwargs, now)
+    return plan
 
 
 #: Of declared tasks; each holds on to its task, so that no other object can take over its identity.
