@@ -35,7 +35,7 @@ _MISSED = """Where a goal is missed:
 - One call of `enqueue` also validates the arguments, makes the result that it returns, and asks
   whether a worker sleeps. `enqueue_many` does most of that once for all.
 - Jobs that insert a row spend most of their time in the ORM, which holds the interpreter: on
-  PostgreSQL one thread with no queue around it inserts little more (`orm`) than twice what dramatiq
+  PostgreSQL one thread with no queue around it inserts (`orm`) about twice what dramatiq
   does, which neither commits the job with its row nor keeps its result.
 - Two processes on PostgreSQL keep both cores of this machine busy, which the server needs as well.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -47,10 +48,10 @@ class Results:
     def begin_again(self, measures: Collection[str], versions: Mapping[str, str]) -> None:
         """Drop what these have measured, which is to be measured again on what is there now."""
         told = {
-            name: f"{self.versions[name]} ({', '.join(measures)}: {versions[name]})"
-            for name in ("date", "commit")
+            name: _with_note(self.versions.get(name, ""), measures, value)
+            for name, value in versions.items()
         }
-        self.versions = {**self.versions, **versions, **told}
+        self.versions = {**self.versions, **told}
         for each in [*self.rounds, *self.reasons]:
             if each.partition("/")[0] in measures:
                 self.rounds.pop(each, None)
@@ -91,3 +92,19 @@ class Results:
     @classmethod
     def load(cls, path: Path) -> Results:
         return cls(**json.loads(path.read_text()))
+
+
+#: Of what else some measures were made with: their names, and what it was.
+_NOTE = re.compile(r" \(([a-z_0-9, ]+): ([^()]*)\)")
+
+
+def _with_note(text: str, measures: Collection[str], value: str) -> str:
+    """The text, and that these measures were made with this value, if it is another."""
+    first = _NOTE.sub("", text)
+    kept = []
+    for names, other in _NOTE.findall(text):
+        if left := [name for name in names.split(", ") if name not in measures]:
+            kept.append((left, other))
+    if value != first:
+        kept.append((list(measures), value))
+    return first + "".join(f" ({', '.join(names)}: {other})" for names, other in kept)
