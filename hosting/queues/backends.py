@@ -29,7 +29,7 @@ from hosting.conf.problems import Problem
 from hosting.exceptions import ConfigurationError
 from hosting.ids import uuid7, uuid7s
 from hosting.queues.carrying import NOTHING, carried_by
-from hosting.queues.declared import DatabaseTask, EnqueuePlan, enqueue_plan
+from hosting.queues.declared import DatabaseTask, EnqueueOptions, EnqueuePlan, enqueue_plan
 from hosting.queues.declared.memory import remember
 from hosting.queues.listeners import has_listeners
 from hosting.queues.newjobs import (
@@ -77,6 +77,7 @@ class DatabaseBackend(BaseTaskBackend):
         usable = [name for name in names if isinstance(name, str)]
         super().__init__(alias, {**params, "QUEUES": usable})
         self._valid: dict[int, Task[..., Any]] = {}
+        # By the identity of a plan, which is held here so that no other takes that over.
         self._usual: dict[int, tuple[EnqueuePlan, tuple[Any, ...]]] = {}
 
     def validate_task(self, task: Task[..., Any]) -> None:
@@ -108,7 +109,7 @@ class DatabaseBackend(BaseTaskBackend):
         encoded = self._encoded(task.module_path, args, kwargs)
         carried = carried_by(type(self), task)
         if plan.fixed and declared is task and place is NOWHERE and carried is NOTHING:
-            shared = self._usual_values(plan)
+            shared = self._usual_values(plan, plan.fixed)
         else:
             options = plan.options(args, kwargs, timezone.now())
             shared = shared_values(self.alias, place, task, carried, options)
@@ -228,15 +229,13 @@ class DatabaseBackend(BaseTaskBackend):
             for job_id, (args, kwargs, args_text, kwargs_text) in zip(ids, encoded, strict=True)
         ]
 
-    def _usual_values(self, plan: EnqueuePlan) -> tuple[Any, ...]:
+    def _usual_values(self, plan: EnqueuePlan, options: EnqueueOptions) -> tuple[Any, ...]:
         """What follows id and arguments in a job of a declared task whose options never vary."""
         known = self._usual.get(id(plan))
-        if known is not None and known[0] is plan:
-            return known[1]
-        assert plan.fixed is not None
-        values = shared_values(self.alias, NOWHERE, plan.task, NOTHING, plan.fixed)
-        remember(self._usual, id(plan), (plan, values))
-        return values
+        if known is None:
+            known = plan, shared_values(self.alias, NOWHERE, plan.task, NOTHING, options)
+            remember(self._usual, id(plan), known)
+        return known[1]
 
     def _declared(self, task: Task[..., Any]) -> Task[..., Any]:
         """The task at this one's path; raises `InvalidTask`, also if this one is not valid.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 #: Seconds of uninterrupted work that are judged together.
 WINDOW = 0.05
@@ -64,11 +65,9 @@ class Parallelism:
         If they are, this one has to leave the rest to them.
         """
         if self._dismissals:
-            try:
+            with suppress(IndexError):  # another thread was quicker
                 self._dismissals.pop()
-            except IndexError:  # another thread was quicker
-                return False
-            return True
+                return True
         self._moving.add(thread)
         return False
 
