@@ -18,6 +18,7 @@ from uuid import UUID
 from hosting.cancellation import CancellationToken
 from hosting.context import ServiceWork, working_on
 from hosting.queues.atomic import LARGEST, AtomicGroup
+from hosting.queues.attendance import ATTENDANCE, Attendance
 from hosting.queues.crew import Crew
 from hosting.queues.execution import Executor, JobTimedOut
 from hosting.queues.hand import Holder, JobInHand
@@ -42,9 +43,6 @@ TICK = 0.01
 
 #: Seconds without any progress after which jobs that wait in this process are given back.
 STUCK = 0.5
-
-#: Seconds between two looks at what the running jobs are told and tell.
-ATTENDANCE = 1.0
 
 
 class Workshop:
@@ -83,7 +81,7 @@ class Workshop:
         self._in_hand: dict[UUID, JobInHand] = {}
         self._waiting: deque[JobInHand] = deque()  # of those in hand, they have not begun
         self._unbegun: deque[JobInHand] = deque()  # of those in hand, they are to be given back
-        self._next_attendance = 0.0
+        self._attendance = Attendance(store, presence.name, self._in_hand)
         self._last_move = 0.0  # when a job last ended, or the first was claimed
 
     def __len__(self) -> int:
@@ -114,7 +112,7 @@ class Workshop:
         if not self._in_hand:
             return ATTENDANCE
         now = time.monotonic()
-        pauses = [self._next_attendance - now]
+        pauses = [self._attendance.pause(now)]
         if self._waiting:
             self._hurry(now - self._last_move)
             pauses.append(TICK)
@@ -272,14 +270,8 @@ class Workshop:
     # Jobs that run
 
     def attend(self) -> None:
-        """See to the jobs that run: who was cancelled, how far they are."""
-        now = time.monotonic()
-        if self._in_hand and now >= self._next_attendance:
-            self._next_attendance = now + ATTENDANCE
-            for job_id in self._store.control.asked_to_end(self._presence.name):
-                if asked := self._in_hand.get(job_id):
-                    asked.cancel()
-            self._store_progress()
+        """See to the jobs that run."""
+        self._attendance.attend()
 
     def _abandon(self, job: JobInHand) -> None:
         """Give up a job that does not end: its claim, its transaction, its thread."""
@@ -297,12 +289,3 @@ class Workshop:
         self._crew.write_off()
         self._recycle(f"a thread is lost to job {job.claim.id} ({job.claim.task_path})")
         self._wake()
-
-    def _store_progress(self) -> None:
-        for job in list(self._in_hand.values()):
-            if job.progress == job.stored_progress or job.is_over:
-                continue
-            # Else its transaction could not end for that; then it is told with its end.
-            if job.connection is None or self._store.sees_updates(job.connection):
-                text = job.stored_progress = job.progress
-                self._store.upkeep.note_progress(job.claim.id, job.claim.fence, text)

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 import hosting
 from hosting.models import Job
-from hosting.queues import workshop
+from hosting.queues import attendance
 from hosting.queues.stores import store_for
 from hosting.signals import attempts_settled, round_trip_finished
 from tests.observability.conftest import Observed
@@ -60,7 +60,7 @@ def test_an_attempt_that_is_repeated_is_counted_apart(
 def test_what_is_cancelled_and_handed_back_is_told_apart(
     worker: Start, observed: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workshop, "ATTENDANCE", 0.02)
+    monkeypatch.setattr(attendance, "ATTENDANCE", 0.02)
     cancelled = tasks.wait_for_cancellation.enqueue("first")
     running = worker(concurrency=2)
     assert tasks.gates["first"].entered.wait(20)

@@ -11,7 +11,7 @@ from psycopg import IsolationLevel
 from hosting import cancel
 from hosting.compat import TaskResultStatus
 from hosting.models import Job
-from hosting.queues import hand, workshop
+from hosting.queues import attendance, hand
 from tests.queues.at_work import atomic_tasks, tasks
 from tests.queues.at_work.facts import effects, ended, error_names, row, stored, the_store
 from tests.queues.conftest import Heard, RunningWorker, until
@@ -178,7 +178,7 @@ def test_it_tells_nothing_that_its_own_transaction_could_not_overwrite(
 ) -> None:
     options = connections.settings["default"]["OPTIONS"]
     monkeypatch.setitem(options, "isolation_level", IsolationLevel.REPEATABLE_READ)
-    monkeypatch.setattr(workshop, "ATTENDANCE", 0.01)
+    monkeypatch.setattr(attendance, "ATTENDANCE", 0.01)
     worker()
     result = atomic_tasks.effect_and_progress_at.enqueue("here")
     assert gates["here"].entered.wait(20)
