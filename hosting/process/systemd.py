@@ -72,13 +72,14 @@ class _Report(ExitStack):
     def __init__(self, host: Host, manager: Notifier) -> None:
         super().__init__()
         self._host, self._manager = host, manager
+        self._turn = threading.Lock()
         self._news = threading.Event()
         self._is_over = False
         for signal in (service_state_changed, service_condition_changed):
             signal.connect(self._note_news)
             self.callback(signal.disconnect, self._note_news)
-        host.lifetime.started.register(lambda: manager.tell("READY=1", self._status()))
-        host.lifetime.stopping.register(lambda: manager.tell("STOPPING=1", self._status()))
+        host.lifetime.started.register(lambda: self._tell("READY=1"))
+        host.lifetime.stopping.register(lambda: self._tell("STOPPING=1"))
         self._thread = threading.Thread(target=self._run, name="hosting:systemd", daemon=True)
         self._thread.start()
         self.callback(self._end)
@@ -96,9 +97,11 @@ class _Report(ExitStack):
         while not self._is_over:
             self._news.wait(pause)
             self._news.clear()
-            self._manager.tell(
-                self._status(), *(["WATCHDOG=1"] if pause and self._goes_on() else [])
-            )
+            self._tell(*(["WATCHDOG=1"] if pause and self._goes_on() else []))
+
+    def _tell(self, *words: str) -> None:
+        with self._turn:  # else "starting" of one thread could follow "READY=1" of another
+            self._manager.tell(*words, self._status())
 
     def _goes_on(self) -> bool:
         # A stop has a deadline of its own, also one because of a failure.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -140,6 +141,28 @@ def test_a_worker_that_stops_because_of_a_failure_is_given_the_time_for_it(
         for _ in range(3):
             manager.hear_until("WATCHDOG=1")
         end.cancel()
+        running.result()
+
+
+def test_nothing_older_is_told_after_the_word_that_it_is_ready(manager: Manager) -> None:
+    is_held, is_ready = threading.Event(), threading.Event()
+
+    class Slow(Notifier):
+        def tell(self, *words: str) -> None:
+            if "STATUS=starting" in words:  # held up, while the start goes on
+                is_held.set()
+                assert not is_ready.wait(0.5)
+            super().tell(*words)
+            if "READY=1" in words:
+                is_ready.set()
+
+    host = a_host(a_service("a", Journal(), start=Does(lambda _: is_held.wait(PATIENCE))))
+    with Slow(manager.name).hear(host):
+        running = Runner(host.run)
+        assert manager.hear_until("READY=1") == ["READY=1", "STATUS=hosting a"]
+        assert ["STATUS=starting"] in manager.heard
+        host.lifetime.stop()
+        assert manager.hear_until("STOPPING=1") == ["STOPPING=1", "STATUS=stopping"]
         running.result()
 
 

@@ -70,16 +70,17 @@ class Watcher(Listening):
     def _watch(self, counter: Counter, writes: Writes) -> None:
         try:
             self._writes = writes
-            has_rung = False
+            heard_at = float("-inf")  # when a write or a commit was last heard of
             while not self._closing.is_cancelled:
-                # After a ring once more without a write: one that was told of may become a commit
-                # only after that of another was seen.
-                is_written = writes.wait(LOOKS * GAP if has_rung else LONGEST)
-                if is_written:
-                    has_rung = self._is_committed(counter)
-                else:
-                    has_rung = has_rung and counter.has_changed()
-                if has_rung:
+                # Without another write, too: one that was heard of may become a commit only after
+                # that of another was seen, or any time later if its writer is held up. The longer
+                # ago it was, the rarer is the look.
+                age = time.monotonic() - heard_at
+                is_written = writes.wait(min(max(age, LOOKS * GAP), LONGEST))
+                is_news = self._is_committed(counter) if is_written else counter.has_changed()
+                if is_written or is_news:
+                    heard_at = time.monotonic()
+                if is_news:
                     is_of_use = self._ring()
                     # Else a thread would be woken for each of thousands of commits in a second.
                     self._closing.wait(BUSY if is_of_use else IDLE)

@@ -92,42 +92,74 @@ def test_commits_are_told_of_again_and_again() -> None:
         until(lambda: not listeners())
 
 
-def test_a_commit_is_told_of_that_was_written_before_another_was_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its write is heard of with the other's commit, and nothing tells of its own commit."""
-    path = tmp_path / "db"
-    log, index = tmp_path / "db-wal", tmp_path / "db-shm"
-    log.write_bytes(b"")
-    index.write_bytes(bytes(64))
-    monkeypatch.setattr(watcher, "_path", lambda alias: path)
-    rung: list[int] = []
+class Files:
+    """What SQLite writes to a log, and counts in its index, one step at a time."""
 
-    with index.open("r+b") as file, mmap.mmap(file.fileno(), 64) as counters:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._log = path.with_name(f"{path.name}-wal")
+        self._index = path.with_name(f"{path.name}-shm")
+        self._log.write_bytes(b"")
+        self._index.write_bytes(bytes(64))
 
-        def write() -> None:
-            with log.open("ab") as file:
-                file.write(b"frame")
+    def write(self) -> None:
+        with self._log.open("ab") as file:
+            file.write(b"frame")
 
-        def commit() -> None:  # as SQLite does: of memory, the system tells nobody
+    def commit(self) -> None:  # as SQLite does: of memory, the system tells nobody
+        with self._index.open("r+b") as file, mmap.mmap(file.fileno(), 64) as counters:
             counters[8] += 1
 
-        def ring() -> bool:
-            rung.append(len(rung))
-            if len(rung) == 1:
-                write()
-                commit()
-                write()
-            elif len(rung) == 2:
-                commit()
-            return True
 
-        with watcher.Watcher("default", ring):
-            until(lambda: listeners() and _waits(listeners()[0]))
-            write()
-            commit()
-            until(lambda: len(rung) == 3)
-        until(lambda: not listeners())
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    made = Files(tmp_path / "db")
+    monkeypatch.setattr(watcher, "_path", lambda alias: made.path)
+    return made
+
+
+def test_a_commit_is_told_of_that_was_written_before_another_was_seen(files: Files) -> None:
+    """Its write is heard of with the other's commit, and nothing tells of its own commit."""
+    rung: list[int] = []
+
+    def ring() -> bool:
+        rung.append(len(rung))
+        if len(rung) == 1:
+            files.write()
+            files.commit()
+            files.write()
+        elif len(rung) == 2:
+            files.commit()
+        return True
+
+    with watcher.Watcher("default", ring):
+        until(lambda: listeners() and _waits(listeners()[0]))
+        files.write()
+        files.commit()
+        until(lambda: len(rung) == 3)
+    until(lambda: not listeners())
+
+
+def test_a_commit_is_told_of_whose_writer_was_held_up_after_the_write(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung = threading.Event()
+    looked: list[bool] = []
+    is_committed = watcher.Watcher._is_committed
+
+    def look(*given: Any) -> bool:
+        looked.append(is_committed(*given))
+        return looked[-1]
+
+    monkeypatch.setattr(watcher.Watcher, "_is_committed", look)
+    with watcher.Watcher("default", lambda: rung.set() or True):
+        until(lambda: listeners() and _waits(listeners()[0]))
+        files.write()
+        until(lambda: looked)
+        files.commit()
+        assert rung.wait(20)
+    until(lambda: not listeners())
+    assert looked[0] is False
 
 
 @pytest.mark.parametrize("is_of_use", [True, False])
