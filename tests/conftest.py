@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -27,6 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: Where tests are about processes and pages, for which any database will do.
 ON_ANY_DATABASE = ("process", "browser")
 
+#: Marks that a module which has such tests names itself.
+WRITTEN_MARKS = ("alone", "browser", "faults", "servers")
+
 #: A test that asks for none of these, and is not marked, is kept from the database.
 DATABASE_FIXTURES = frozenset({"db", "transactional_db", "live_server", "project_databases"})
 
@@ -37,6 +41,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out the tests for which any database will do, or none",
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave modules alone in which nothing has the one mark that is asked for: importing all of
+    them takes seconds, in each process of a run.
+    """
+    mark = config.option.markexpr
+    if mark not in WRITTEN_MARKS or not collection_path.match("test_*.py"):
+        return None
+    return f"mark.{mark}" not in collection_path.read_text() or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
