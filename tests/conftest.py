@@ -1,6 +1,7 @@
 """Fixtures for every test. The environment of the tests is settled in ``tests.settings``."""
 
 import os
+import re
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -25,8 +26,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+HERE = Path(__file__).parent
+
 #: Where tests are about processes and pages, for which any database will do.
 ON_ANY_DATABASE = ("process", "browser")
+
+#: Tests that write to no table of Django's own; emptying the others takes a third of the time.
+OF_JOBS = re.compile(
+    "(leadership|lifecycle|queues|testing)/|messages_app/test_tasks|observability/test_lines"
+    "|test_(fleet|scope)"
+)
+FLUSHED = [app for app in settings.INSTALLED_APPS if not app.startswith("django.contrib.")]
 
 #: Marks that a module which has such tests names itself.
 WRITTEN_MARKS = ("alone", "browser", "faults", "servers")
@@ -54,9 +64,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if OF_JOBS.match(str(item.path.relative_to(HERE))) and is_flushed(item):
+            item.add_marker(pytest.mark.django_db(transaction=True, available_apps=FLUSHED))
     if config.getoption("--on-database"):
         config.hook.pytest_deselected(items=[each for each in items if not asks_database(each)])
         items[:] = [each for each in items if asks_database(each)]
+
+
+def is_flushed(item: pytest.Item) -> bool:
+    """Whether the tables are emptied after this test, and nothing is said of which."""
+    if mark := item.get_closest_marker("django_db"):
+        return mark.kwargs == {"transaction": True}
+    return "transactional_db" in getattr(item, "fixturenames", ())
 
 
 def asks_database(item: pytest.Item) -> bool:

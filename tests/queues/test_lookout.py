@@ -34,7 +34,7 @@ from tests.queues.stores.steps import (
 )
 
 POLL = 2.0
-pytestmark = pytest.mark.django_db(transaction=True, available_apps=["hosting"])
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Watch:
