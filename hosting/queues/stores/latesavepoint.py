@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from django.db.backends.postgresql.base import Cursor
 
-from hosting.queues.stores.libpq import answer
+from hosting.queues.stores.libpq import perform_locked
 
 _Base: Any = Cursor
 
@@ -42,8 +42,7 @@ def forget_late(driver: Any) -> str | None:
 def send_late(driver: Any) -> None:
     """Begin the savepoint alone, if there is one that was not sent."""
     if (name := forget_late(driver)) is not None:
-        driver.pgconn.send_query(f"SAVEPOINT {name}".encode())
-        answer(driver)
+        perform_locked(driver, f"SAVEPOINT {name}")
 
 
 def _wait(driver: Any, *args: Any, **kwargs: Any) -> Any:

@@ -132,9 +132,16 @@ def _ask_prepared(
 def perform(driver: Any, statement: str) -> None:
     """Have a statement executed that has no parameters and no answer."""
     if can_ask(driver):
-        _checked(driver.pgconn.exec_(statement.encode()))
+        with driver.lock:
+            perform_locked(driver, statement)
     else:
         driver.execute(statement)  # begins the transaction, or says why it cannot go on
+
+
+def perform_locked(driver: Any, statement: str) -> None:
+    """The same for who may ask, and holds the lock of the connection."""
+    driver.pgconn.send_query(statement.encode())
+    answer(driver)
 
 
 def answer(driver: Any, meanwhile: Meanwhile | None = None) -> Any:
