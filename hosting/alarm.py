@@ -52,7 +52,7 @@ class Alarm:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="hosting:alarm", daemon=True)
                 self._thread.start()
-            elif self._pending[0][1] == number:  # sooner than all others
+            elif self._pending and self._pending[0][1] == number:  # sooner than all others
                 self._changed.notify()
 
     def _begin_afresh(self) -> None:

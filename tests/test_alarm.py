@@ -116,6 +116,14 @@ def test_what_is_moot_does_not_pile_up() -> None:
     assert rung_in_order(alarm, time.monotonic()) != []
 
 
+def test_all_may_be_moot_also_the_one_that_is_set() -> None:
+    alarm = Alarm()
+    for _ in range(2 * MANY):
+        alarm.ring_at(float("inf"), lambda: None, lambda: True)
+
+    assert rung_in_order(alarm, time.monotonic()) != []
+
+
 def test_many_that_are_not_moot_stay() -> None:
     alarm, done = Alarm(), threading.Semaphore(0)
     for number in range(2 * MANY):
