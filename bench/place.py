@@ -41,7 +41,11 @@ class Place:
         return {_PREFIX + name.upper(): value for name, value in asdict(self).items()}
 
     def path(self, name: str) -> Path:
-        """A file of this trial."""
+        """A file of this trial; raises RuntimeError outside one, where it would lie about."""
+        if not self.directory:
+            raise RuntimeError(
+                f"{_PREFIX}DIRECTORY is not set, as it is in what `make bench` runs."
+            )
         return Path(self.directory) / name
 
     @property
