@@ -7,10 +7,8 @@ import gc
 import itertools
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -799,27 +797,3 @@ def test_nothing_is_lost_under_load(concurrency: int) -> None:
         sys.setswitchinterval(before)
     assert sorted(ran) == list(itertools.product(range(len(producers)), range(count)))
     assert not waiting_in(queue)
-
-
-@pytest.mark.parametrize("capacity", [100, 100_000])
-def test_it_is_not_slower_than_a_thread_pool(capacity: int) -> None:
-    """Of several runs side by side the best counts, as a machine has other things to do."""
-    count = 10_000
-    queue = BackgroundTaskQueue(capacity)
-
-    def seconds(add: Callable[[Callable[[Any], object]], object]) -> float:
-        done = CancellationToken()
-        began = time.perf_counter()
-        for _ in range(count - 1):
-            add(callable)
-        add(lambda token: done.cancel())
-        assert done.wait(PATIENCE)
-        return time.perf_counter() - began
-
-    with a_drain(queue), ThreadPoolExecutor(1) as pool:
-        runs = [
-            (seconds(queue.enqueue), seconds(lambda item: pool.submit(item, NEVER)))
-            for _ in range(5)
-        ]
-    ours, theirs = (min(column) for column in zip(*runs, strict=True))
-    assert ours <= theirs

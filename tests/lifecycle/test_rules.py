@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,19 +26,26 @@ RULES = {
 }
 
 
-def citations() -> Iterator[tuple[int, str]]:
-    for path in TESTS.rglob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                cited = re.match(r"Lifecycle ([\d, and]+)", ast.get_docstring(node) or "")
-                for number in re.findall(r"\d+", cited[1] if cited else ""):
-                    yield int(number), node.name
+@functools.cache
+def citations() -> frozenset[int]:
+    """The rules that docstrings of tests cite."""
+    texts = [
+        text for path in TESTS.rglob("test_*.py") if "Lifecycle " in (text := path.read_text())
+    ]
+    return frozenset(cited for text in texts for cited in cited_in(text))
+
+
+def cited_in(text: str) -> Iterator[int]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            cited = re.match(r"Lifecycle ([\d, and]+)", ast.get_docstring(node) or "")
+            yield from map(int, re.findall(r"\d+", cited[1] if cited else ""))
 
 
 @pytest.mark.parametrize("rule", RULES, ids=RULES.get)
 def test_the_rule_is_shown(rule: int) -> None:
-    assert [name for number, name in citations() if number == rule]
+    assert rule in citations()
 
 
 def test_no_test_cites_a_rule_that_is_not_there() -> None:
-    assert {number for number, _ in citations()} == RULES.keys()
+    assert citations() <= RULES.keys()
