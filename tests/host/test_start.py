@@ -285,7 +285,7 @@ def test_a_start_that_takes_too_long_is_named_with_its_stack(
 ) -> None:
     """Lifecycle 3: STARTUP_TIMEOUT; its token is cancelled, the laggard is in the log."""
     slow = a_service("slow", journal, flavour, start=Deaf(release))
-    host = a_host(a_service("a", journal), slow, startup_timeout=0.05)
+    host = a_host(a_service("a", journal), slow, startup_timeout=0.5)
     with pytest.raises(ServiceStartError, match=r"'slow'.*STARTUP_TIMEOUT"):
         host.start()
     [record] = [found for found in caplog.records if "has not started" in found.getMessage()]
