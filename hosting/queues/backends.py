@@ -119,9 +119,10 @@ class DatabaseBackend(BaseTaskBackend):
             result = to_result(record, task)
             if record.id != job.id:
                 return result
+            is_heard = has_listeners(task_enqueued, logging.DEBUG)
         else:
-            result = self._add_one(job, task)
-        if has_listeners(task_enqueued, logging.DEBUG):
+            result, is_heard = self._add_one(job, task)
+        if is_heard:
             task_enqueued.send_robust(sender=type(self), task_result=result)
         self._wake()
         return result
@@ -190,11 +191,19 @@ class DatabaseBackend(BaseTaskBackend):
         """Where this backend keeps its jobs; raises `ConfigurationError` as `settings` does."""
         return store_for(self.settings.database)
 
-    def _add_one(self, job: NewJob, task: Task[..., Any]) -> TaskResult[..., Any]:
-        made: list[TaskResult[..., Any]] = []
-        moment = self.store.add_one(job, lambda: made.append(result_of_new(job, task)))
-        note_enqueued(made[-1], moment)
-        return made[-1]
+    def _add_one(self, job: NewJob, task: Task[..., Any]) -> tuple[TaskResult[..., Any], bool]:
+        """The result of a job that is written, and whether anybody wants to hear of it.
+
+        Both are found out while the database writes.
+        """
+        found: list[tuple[TaskResult[..., Any], bool]] = []
+
+        def find_out() -> None:
+            found.append((result_of_new(job, task), has_listeners(task_enqueued, logging.DEBUG)))
+
+        moment = self.store.add_one(job, find_out)
+        note_enqueued(found[-1][0], moment)
+        return found[-1]
 
     def _add_many(self, task: Task[..., Any], jobs: Sequence[NewJob]) -> list[str]:
         """Write the jobs in one statement, unless each has to be looked at."""

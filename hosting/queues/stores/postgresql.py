@@ -198,7 +198,7 @@ class PostgreSQLStore(SQLStore):
     def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
         state = initial_state(job)
         first = [
-            job.id,
+            job.id.hex,
             job.backend,
             job.queue_name,
             -job.priority,
@@ -224,7 +224,10 @@ class PostgreSQLStore(SQLStore):
         """Write the row of a job that is due at once; when that was."""
         connection: Any = self.connection
         require_ready(connection)
-        texts = [None if each is None else _text(each) for each in parameters]
+        texts = [
+            each.encode() if type(each) is str else None if each is None else _text(each)
+            for each in parameters
+        ]
         # In libpq's hands a text ends at its first zero; the cursor refuses it.
         is_odd = b"\0" in b"".join(filter(None, texts))
         if is_odd or is_watched(connection) or not can_ask(connection.connection):

@@ -33,7 +33,7 @@ NOW = "statement_timestamp()"
 
 def seconds(column: str) -> str:
     """The column's moment as seconds since 1970, exact to the microsecond."""
-    return f"extract(epoch FROM {column})::float8"
+    return f"date_part('epoch', {column})"  # extract() would compute a numeric first
 
 
 def numbered(statement: str) -> bytes:
@@ -47,8 +47,8 @@ def numbered(statement: str) -> bytes:
 # Workers that sleep ask to be told; NOTIFY takes a lock of the whole cluster at commit, so nobody
 # is told who is awake anyway.
 TOLD = f"""
-    (SELECT pg_notify('{CHANNEL}', %s) WHERE EXISTS (
-        SELECT 1 FROM {PROCESS} WHERE is_listening AND alive_until > {NOW}))
+    CASE WHEN EXISTS (SELECT 1 FROM {PROCESS} WHERE is_listening AND alive_until > {NOW})
+        THEN pg_notify('{CHANNEL}', %s) END
 """
 
 TELL = f"SELECT {TOLD}"
@@ -159,7 +159,7 @@ _DUE_IN_MANY = f"""
 # A fence is not only greater than the last one that is known, but the moment in microseconds: a
 # replica that takes over, or a server that crashed with synchronous_commit off, may not know of
 # the last claims, and must not give their fences to others.
-FENCE = f"GREATEST(fence + 1, (extract(epoch FROM {NOW}) * 1000000)::bigint)"
+FENCE = f"GREATEST(fence + 1, ({seconds(NOW)} * 1000000)::bigint)"
 
 _CLAIMED = f"""
     claimed AS (
