@@ -1,5 +1,8 @@
 """How a web process gets to stop its host, seen from inside."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.process.scripts import run
@@ -49,24 +52,32 @@ def test_ctrl_c_during_the_stop_at_exit_ends_who_is_impatient(
     assert (done.returncode, done.stdout) == (code, said)
 
 
-def test_an_executor_that_a_service_makes_later_does_not_hold_up_the_exit() -> None:
-    done = run("""
-        import threading
+def test_an_executor_that_a_service_makes_later_does_not_hold_up_the_exit(tmp_path: Path) -> None:
+    """The interpreter waits for what it was given, which ends once the service is told to stop."""
+    os.mkfifo(tmp_path / "told")
+    done = run(f"""
+        import os, threading
         from hosting.process import shutdown
 
-        ended = threading.Event()
+        told = {str(tmp_path / "told")!r}
 
-        def work():
+        def execute():
             from concurrent.futures import ProcessPoolExecutor
             with ProcessPoolExecutor(1) as pool:
-                print(pool.submit(int, "7").result(), flush=True)
+                item = pool.submit(os.open, told, os.O_RDONLY)  # until somebody opens the other end
                 begun.set()
-                ended.wait()
+                item.result()
+            print("executed", flush=True)
+
+        def stop():
+            os.close(os.open(told, os.O_WRONLY))
+            service.join()
 
         begun = threading.Event()
-        threading.Thread(target=work, daemon=True).start()
+        service = threading.Thread(target=execute, daemon=True)
+        shutdown.stop_before_exit(stop, impatient=True)
+        service.start()
         begun.wait()
-        shutdown.stop_before_exit(ended.set, impatient=True)
     """)
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "executed\n", "")
