@@ -15,7 +15,8 @@ OURS = "hosting"
 class Goal:
     """A number of ours that is to be at least, or at most, a limit.
 
-    With `against` the number is the ratio to that of (measure, subject), within each round.
+    With `against` the number is the ratio to that of (measure, subject), within each round; one
+    named `…_ratio` was measured as a ratio.
     """
 
     title: str

@@ -84,7 +84,7 @@ def test_a_backend_that_breaks_the_contract_is_found_out(backend: str, finder: s
 
 
 def test_every_broken_backend_is_tried() -> None:
-    [mark] = test_a_backend_that_breaks_the_contract_is_found_out.pytestmark  # type: ignore[attr-defined]
+    [mark] = test_a_backend_that_breaks_the_contract_is_found_out.pytestmark  # type: ignore[attr-defined]  # pytest sets it
     broken = {each.__name__ for each in MemoryBackend.__subclasses__()}
     assert {name for name, _ in mark.args[1]} == broken
 

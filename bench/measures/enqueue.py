@@ -15,6 +15,7 @@ import hosting
 from bench import work
 from bench.goals import OURS
 from bench.order import CannotBeMeasured, Numbers, Order
+from bench.peers.base import Subject
 from bench.place import POSTGRESQL
 
 WARM_UP = 50
@@ -25,13 +26,13 @@ TURN = 100
 
 def one_by_one(order: Order) -> Numbers:
     if order.peer == "floor":
-        return _timed(_raw_insert(), order.jobs)
+        return _timed(_raw_insert(_ours()), order.jobs)
 
     def enqueue() -> None:
         order.subject.enqueue_one(work.NOOP)
 
     if order.peer == OURS and order.place.database == POSTGRESQL:
-        return _by_turns(enqueue, _raw_insert(), order.jobs)
+        return _by_turns(enqueue, _raw_insert(order.subject), order.jobs)
     return _timed(enqueue, order.jobs)
 
 
@@ -67,9 +68,15 @@ def _seconds(call: Callable[[], None], times: int) -> float:
     return time.perf_counter() - began
 
 
-def _raw_insert() -> Callable[[], None]:
+def _raw_insert(subject: Subject) -> Callable[[], None]:
     from bench.peers import ours  # here, as it sets up Django on import
 
-    subject = ours.Peer()
-    subject.install()
     return ours.RawInsert(subject).insert
+
+
+def _ours() -> Subject:
+    from bench.peers import ours  # as above
+
+    made = ours.Peer()
+    made.install()
+    return made

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import atexit
 import concurrent.futures.process
-import concurrent.futures.thread  # noqa: F401  (as above)
+import concurrent.futures.thread  # noqa: F401 - so that these wait for their work after our stop
 import os
 import threading
 from collections.abc import Callable

@@ -151,10 +151,6 @@ def answer(driver: Any, meanwhile: Meanwhile | None = None) -> Any:
             meanwhile()
     finally:  # whatever it raises, what was asked is answered
         [result] = driver.wait(generators.execute(driver.pgconn))
-    return _checked(result)
-
-
-def _checked(result: Any) -> Any:
     if result.status not in _DONE:
         raise error_from_result(result)
     return result

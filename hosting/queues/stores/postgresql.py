@@ -224,10 +224,7 @@ class PostgreSQLStore(SQLStore):
         """Write the row of a job that is due at once; when that was."""
         connection: Any = self.connection
         require_ready(connection)
-        texts = [
-            each.encode() if type(each) is str else None if each is None else _text(each)
-            for each in parameters
-        ]
+        texts = [None if each is None else _text(each) for each in parameters]
         # In libpq's hands a text ends at its first zero; the cursor refuses it.
         is_odd = b"\0" in b"".join(filter(None, texts))
         if is_odd or is_watched(connection) or not can_ask(connection.connection):

@@ -47,7 +47,14 @@ class Unlimited(Room):
 
 
 @pytest.fixture
-def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have jobs claimed together, and share a transaction, however long they take."""
+    monkeypatch.setattr(atomic, "SPAN", 60.0)
+    monkeypatch.setattr(Pace, "wanted", lambda self, idle, waiting: 100 if idle else 0)
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch, unhurried: None) -> Groups:
     """Have all jobs that are ready share a transaction, however long they take."""
     groups = Groups()
     transact = atomic.AtomicGroup._transact
@@ -57,9 +64,7 @@ def groups(monkeypatch: pytest.MonkeyPatch) -> Groups:
         return transact(self, jobs, put_back)
 
     monkeypatch.setattr(atomic.AtomicGroup, "_transact", note_and_transact)
-    monkeypatch.setattr(atomic, "SPAN", 60.0)
     monkeypatch.setattr(atomic, "Room", Unlimited)
-    monkeypatch.setattr(Pace, "wanted", lambda self, idle, waiting: 100 if idle else 0)
     return groups
 
 

@@ -11,7 +11,6 @@ from django.db.models import F
 from hosting.compat import TaskResultStatus, task_backends
 from hosting.models import Job, JobResult
 from hosting.queues import atomic, hand
-from hosting.queues.pace import Pace
 from tests.queues.at_work import atomic_tasks
 from tests.queues.at_work.conftest import Groups
 from tests.queues.at_work.facts import effects, ended, error_names, the_store
@@ -29,9 +28,8 @@ Start = Callable[..., RunningWorker]
 One = Callable[[], RunningWorker]
 
 
-def test_many_jobs_share_few_commits(worker: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atomic, "SPAN", 60.0)  # on a busy machine short jobs are not that short
-    monkeypatch.setattr(Pace, "wanted", lambda self, idle, waiting: 100 if idle else 0)
+@pytest.mark.usefixtures("unhurried")  # on a busy machine short jobs are not that short
+def test_many_jobs_share_few_commits(worker: Start) -> None:
     commits: list[int] = []
 
     def count_commits(connection: Any, **kwargs: Any) -> None:
