@@ -27,7 +27,10 @@ BUSY = 0.25
 
 
 class Lookout:
-    """What one worker knows of its queues; for one thread, but for `ring`."""
+    """What one worker knows of its queues; for one thread, but for `ring` and `hint`.
+
+    `listen` is told whether the worker sleeps and wants to be told of new jobs.
+    """
 
     def __init__(
         self,
@@ -35,8 +38,8 @@ class Lookout:
         backend: str,
         queues: Collection[str] | None,
         poll_interval: float,
-        process: str,
         position: Position,
+        listen: Callable[[bool], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.is_told = False  # whether the store tells of new jobs
@@ -46,11 +49,10 @@ class Lookout:
         self._store = store
         self._upkeep = store.upkeep
         self._poll_interval = poll_interval
-        self._process = process
         self._position = position
+        self._listen = listen
         self._clock = clock
         self._rung = self._hinted = False
-        self._is_listening = False
         self._interval = FIRST
         self._next_look = clock()
         self._due_at: float | None = None
@@ -164,8 +166,3 @@ class Lookout:
             self.find_more()
         if seconds is not None:
             self._interval = min(self._interval, max(seconds, 0.001))
-
-    def _listen(self, is_listening: bool) -> None:
-        if is_listening != self._is_listening:
-            self._store.note_listening(self._process, is_listening)
-            self._is_listening = is_listening

@@ -19,6 +19,7 @@ from hosting import forks
 from hosting.cancellation import CancellationToken
 from hosting.clock import elapsed
 from hosting.ids import process_name
+from hosting.queues.ears import Ears
 from hosting.queues.stores.base import Store
 from hosting.scope import Scope
 from hosting.threads import ServiceThread
@@ -42,6 +43,7 @@ class Presence:
         self.held: set[UUID] = set()
         #: Called, on any thread, when it has become sure.
         self.callbacks: list[Callable[[], object]] = []
+        self.ears = Ears(store, self.name)
         self._store = store
         self._upkeep = store.upkeep
         self._until = 0.0
@@ -90,6 +92,7 @@ class Presence:
             )
             self._is_lost = False
         if not was_sure:
+            self.ears.doubt()  # the row may have been deleted, as that of a dead process
             for callback in list(self.callbacks):
                 callback()
 

@@ -125,13 +125,17 @@ class Shift:
             backend.alias,
             duty.queues,
             duty.poll_interval,
-            self._presence.name,
             self._position,
+            self._listen,
         )
+        stack.callback(self._presence.ears.leave, self)
         stack.enter_context(subscribed(store.alias, self._ring))
         if settings.listen:
             told = self._ring if store.tells_of_jobs else self._hint
             self._lookout.is_told = stack.enter_context(store.listening(told))
+
+    def _listen(self, is_asleep: bool) -> None:
+        self._presence.ears.note(self, is_asleep)
 
     def _ring(self) -> bool:
         self._lookout.ring()

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from hosting.models import HostProcess
 from hosting.queues.lookout import BUSY, FIRST, TOLD, Lookout
 from hosting.queues.position import Position
 from hosting.queues.stores.base import Store
@@ -24,7 +23,6 @@ from tests.queues.stores.steps import (
     add_some,
     claim,
     claim_one,
-    keeps_places,
     let_pass,
     make_due,
     one_at_a_time,
@@ -45,8 +43,12 @@ class Watch:
         self.store = store
         self.position = Position(self.clock)
         self.lookout = Lookout(
-            store, "default", queues, POLL, "me", self.position, clock=self.clock
+            store, "default", queues, POLL, self.position, self.listen, clock=self.clock
         )
+        self.is_asleep: bool | None = None
+
+    def listen(self, is_asleep: bool) -> None:
+        self.is_asleep = is_asleep
 
     def clock(self) -> float:
         return self.now
@@ -194,21 +196,17 @@ def test_a_rate_says_when_to_come_back(watch: Watch) -> None:
     assert claim_one(watch.store)
 
 
-def test_only_who_sleeps_is_told(watch: Watch) -> None:
-    def is_listening() -> bool:
-        return HostProcess.objects.values_list("is_listening", flat=True).get(id="me")
-
-    watch.store.upkeep.renew("me", 3600)
+def test_only_who_sleeps_asks_to_be_told(watch: Watch) -> None:
     watch.lookout.is_told = True
     watch.lookout.look()
-    assert not is_listening()
+    assert not watch.is_asleep
 
     watch.end_of_search()
-    assert is_listening() is keeps_places(watch.store)  # on PostgreSQL
+    assert watch.is_asleep
     add(watch.store)
     watch.sleep()
     assert watch.lookout.has_more
-    assert not is_listening()
+    assert not watch.is_asleep
 
 
 def test_a_hint_is_of_use_to_who_does_not_search_anyway(watch: Watch) -> None:

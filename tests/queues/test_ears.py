@@ -1,0 +1,76 @@
+"""Who is told of jobs that other processes add, where several workers share a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from hosting.models import HostProcess
+from hosting.queues.ears import Ears
+from hosting.queues.stores.base import Store
+from tests.queues import tasks
+from tests.queues.conftest import RunningWorker, until
+from tests.queues.stores.steps import keeps_places
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+A, B = "one worker", "the other worker"
+
+
+def is_listening() -> bool:
+    """Whether others tell a process of what they add."""
+    return HostProcess.objects.filter(is_listening=True).exists()
+
+
+@pytest.fixture
+def ears(store: Store) -> Ears:
+    if not keeps_places(store):
+        pytest.skip("nobody is told by this store")
+    store.upkeep.renew("me", 3600)
+    return Ears(store, "me")
+
+
+def test_one_that_is_busy_does_not_keep_the_other_from_being_told(ears: Ears) -> None:
+    ears.note(A, True)
+    ears.note(B, True)
+    ears.note(A, False)
+    assert is_listening()
+    ears.note(B, False)
+    assert not is_listening()
+
+
+def test_one_that_has_ended_is_not_waited_for(ears: Ears) -> None:
+    ears.note(A, True)
+    ears.note(B, True)
+    ears.leave(A)
+    ears.note(B, False)
+    assert not is_listening()
+
+
+def test_a_row_that_was_made_anew_is_written_again(ears: Ears, store: Store) -> None:
+    ears.note(A, True)
+    HostProcess.objects.all().delete()
+    store.upkeep.renew("me", 3600)
+    ears.note(A, True)
+    assert not is_listening()  # nothing is written that is believed to stand there
+    ears.doubt()
+    ears.note(A, True)
+    assert is_listening()
+
+
+def test_a_worker_that_sleeps_is_told_while_another_of_its_process_has_much_to_do(
+    worker: Callable[..., RunningWorker], store: Store
+) -> None:
+    if not keeps_places(store):
+        pytest.skip("nobody is told by this store")
+    asleep = worker(queues=["b"])
+    until(is_listening)
+    busy = worker(queues=["a"], concurrency=1)
+    for name in ("first", "second", "third"):
+        tasks.wait_at.using(queue_name="a").enqueue(name)
+    assert tasks.gates["first"].entered.wait(20)
+    rounds = busy.runtime.beats + 3
+    until(lambda: busy.runtime.beats >= rounds)  # it has looked, and knows that there is more
+    assert is_listening()
+    assert asleep.error is None
