@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hosting.models import Enqueued, Job
 from hosting.queues.stores.orm import GenericStore
-from hosting.queues.wakeup import wake
+from hosting.queues.wakeup import wake_all
 
 #: How many jobs one action takes at most.
 MOST = 500
@@ -55,8 +55,7 @@ def act(store: GenericStore, action: Action, ids: Collection[UUID]) -> list[Enqu
     paths = _paths(store, ids)
     changed: set[UUID] = getattr(store.control, action.name)(list(ids))
     if changed and action.name in ("retry", "hasten"):
-        wake(store.alias)
-        store.tell()
+        wake_all(store)
     return [Job(id=each, task_path=paths.get(each, "")) for each in sorted(changed)]
 
 

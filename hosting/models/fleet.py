@@ -21,6 +21,9 @@ class HostProcess(models.Model):
     alive_until = models.DateTimeField(null=True, blank=True)
     # Whether a worker of it sleeps and wants to be told of new jobs.
     is_listening = models.BooleanField(default=False)
+    # Where its workers take jobs while they rest, as JSON; processes of an earlier version do not
+    # write it. Secret, see `hosting.queues.stores.inbox`.
+    inboxes = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001 - as said
     # Whether a service of it waits for a lease; processes of an earlier version do not write it.
     is_standing_by = models.BooleanField(default=False, db_default=False)
     # Until then it looks every second what it is asked to do; see `hosting.remote`.

@@ -26,9 +26,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from hosting.bell import Bell
 from hosting.conf import HostingSettings
 from hosting.process import exits
-from hosting.process.bell import Bell
 from hosting.process.children import Child
 from hosting.process.logs import ensure_logging
 from hosting.process.slots import Slot, State

@@ -32,6 +32,7 @@ from hosting.queues.carrying import NOTHING, carried_by
 from hosting.queues.declared import DatabaseTask, EnqueueOptions, EnqueuePlan, enqueue_plan
 from hosting.queues.declared.memory import remember
 from hosting.queues.listeners import has_listeners
+from hosting.queues.lulls import ends_lull
 from hosting.queues.newjobs import (
     NOWHERE,
     Arguments,
@@ -201,7 +202,9 @@ class DatabaseBackend(BaseTaskBackend):
         def find_out() -> None:
             found.append((result_of_new(job, task), has_listeners(task_enqueued, logging.DEBUG)))
 
-        moment = self.store.add_one(job, find_out)
+        moment = self.store.deliver(job, find_out) if ends_lull(self.store.alias) else None
+        if moment is None:
+            moment = self.store.add_one(job, find_out)
         note_enqueued(found[-1][0], moment)
         return found[-1]
 

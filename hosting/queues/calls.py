@@ -13,7 +13,7 @@ from hosting.compat import DEFAULT_TASK_BACKEND_ALIAS, Task, TaskResult, task_ba
 from hosting.ids import uuid7
 from hosting.queues.backends import DatabaseBackend
 from hosting.queues.newjobs import Call, Place
-from hosting.queues.wakeup import wake
+from hosting.queues.wakeup import wake_all
 
 
 def enqueue_many(task: Task[..., Any], calls: Iterable[Call]) -> list[str]:
@@ -69,8 +69,7 @@ def resume_queue(name: str, backend: str = DEFAULT_TASK_BACKEND_ALIAS) -> bool:
     """Let the jobs of this queue begin again; False if it is not paused."""
     store = database_backend(backend).store
     is_resumed = store.control.resume_queue(backend, name)
-    wake(store.alias)
-    store.tell()
+    wake_all(store)
     return is_resumed
 
 

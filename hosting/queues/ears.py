@@ -1,7 +1,8 @@
 """Which workers of a process sleep, and want to be told of jobs that other processes add.
 
 Others look at one flag, which stands in the row of the process: whether anybody in it wants to be
-told. So a worker that is busy must not take it down while another one sleeps.
+told. So a worker that is busy must not take it down while another one sleeps. Beside it stands
+where they take what is delivered to them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 
 from hosting.queues.stores.base import Store
+from hosting.queues.stores.inbox import Inbox
 
 
 class Ears:
@@ -19,7 +21,13 @@ class Ears:
         self._process = process
         self._lock = threading.Lock()
         self._asleep: set[object] = set()
-        self._noted: bool | None = False  # what stands in the row; None: it may be anything
+        self._inboxes: dict[object, Inbox] = {}
+        self._noted: tuple[bool, tuple[Inbox, ...]] | None = (False, ())  # None: it may be anything
+
+    def lend(self, worker: object, inbox: Inbox) -> None:
+        """Give a worker an inbox, of which others know from the next note on."""
+        with self._lock:
+            self._inboxes[worker] = inbox
 
     def note(self, worker: object, is_asleep: bool) -> None:
         """Note whether this worker sleeps; raises what the database raises."""
@@ -28,15 +36,17 @@ class Ears:
                 self._asleep.add(worker)
             else:
                 self._asleep.discard(worker)
-            if (is_listening := bool(self._asleep)) != self._noted:
+            wanted = bool(self._asleep), tuple(self._inboxes.values())
+            if wanted != self._noted:
                 self._noted = None
-                self._store.note_listening(self._process, is_listening)
-                self._noted = is_listening
+                self._store.note_listening(self._process, *wanted)
+                self._noted = wanted
 
     def leave(self, worker: object) -> None:
         """Forget a worker that has ended; the row follows with the next note."""
         with self._lock:
             self._asleep.discard(worker)
+            self._inboxes.pop(worker, None)
 
     def doubt(self) -> None:
         """Have the row written by the next note, as it may have been made anew."""

@@ -14,7 +14,7 @@ from hosting.queues.outage import PATIENCE
 from hosting.queues.presence import RENEWALS
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import BATCH
-from hosting.queues.wakeup import wake
+from hosting.queues.wakeup import wake_all
 from hosting.scope import Scope
 from hosting.signals import jobs_rescued
 from hosting.threads import ServiceThread
@@ -94,7 +94,7 @@ class Maintenance:
                 len(rescue.given_back),
                 extra=log_fields(),
             )
-            wake(self._store.alias)
+            wake_all(self._store)
         for job_id in rescue.buried:
             logger.error(
                 "Job %s has failed: the processes that executed it have ended before it did",

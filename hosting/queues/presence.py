@@ -9,7 +9,9 @@ before it asked, so its own time is over first: it begins no job that others may
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from hosting.clock import elapsed
 from hosting.ids import process_name
 from hosting.queues.ears import Ears
 from hosting.queues.stores.base import Store
+from hosting.queues.stores.values import Claim
 from hosting.scope import Scope
 from hosting.threads import ServiceThread
 
@@ -32,6 +35,9 @@ RENEWALS = 6
 #: The share of that time that is left unused, as clocks may differ in rate.
 MARGIN = 0.1
 
+#: Of how many disowned jobs it is remembered that they are: it takes moments until it is known.
+DISOWNED = 1_000
+
 
 class Presence:
     """This process in the eyes of one database, shared by its workers there."""
@@ -41,6 +47,9 @@ class Presence:
         self.dead_after = dead_after
         #: What the workers of this process hold.
         self.held: set[UUID] = set()
+        self._lock = threading.Lock()
+        self._claiming = 0  # workers that may have claims of which `held` says nothing yet
+        self._disowned: deque[UUID] = deque(maxlen=DISOWNED)
         #: Called, on any thread, when it has become sure.
         self.callbacks: list[Callable[[], object]] = []
         self.ears = Ears(store, self.name)
@@ -54,6 +63,38 @@ class Presence:
     def is_sure(self) -> bool:
         """Whether no other process may take over what this one holds."""
         return elapsed() < self._until
+
+    @contextmanager
+    def claiming(self) -> Iterator[None]:
+        """Around claiming jobs until `held` says so."""
+        with self._lock:
+            self._claiming += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._claiming -= 1
+
+    def takes(self, job_id: UUID) -> bool:
+        """Hold a job that somebody else has claimed for this process; False if it is disowned."""
+        with self._lock:
+            if job_id in self._disowned:
+                return False
+            self.held.add(job_id)
+            return True
+
+    def strays(self, claims: Sequence[Claim]) -> Sequence[Claim] | None:
+        """Of claims that the database has just given as this process's, those it knows nothing of.
+
+        They are disowned: if what would tell of them comes late, it is not taken any more. None if
+        a worker is claiming, which makes it impossible to tell; then it is to be asked again.
+        """
+        with self._lock:
+            if self._claiming:
+                return None
+            strays = [claim for claim in claims if claim.id not in self.held]
+            self._disowned.extend(claim.id for claim in strays)
+            return strays
 
     def begin(self) -> None:
         """Renew from now on."""

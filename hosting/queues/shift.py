@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +27,21 @@ from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE, Outage
 from hosting.queues.outcomes import Outcome
 from hosting.queues.position import Position
 from hosting.queues.presence import Presence, present
+from hosting.queues.reception import Reception
 from hosting.queues.settling import Settler, Tally
 from hosting.queues.shiftend import ShiftEnd
 from hosting.queues.stoporder import StopOrder
+from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.values import Wanted
-from hosting.queues.wakeup import subscribed, wake
+from hosting.queues.wakeup import subscribed, wake_all
 from hosting.queues.workshop import Workshop
 
 #: Seconds for which a worker that was at rest leaves the interpreter to the job that has just come:
 #: what else there is to do would have it begin a third of a millisecond later.
 ASIDE = 0.001
+
+#: Seconds that giving back what came last may take.
+LAST = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +77,11 @@ class Shift:
         # the first to be claimed after that, and then its claim has to outlive the next crash.
         self._has_rested = False
         self._position = Position()
+        self._stopping: CancellationToken
         self._presence: Presence
         self._lookout: Lookout
         self._workshop: Workshop
+        self._reception: Reception
 
     @property
     def running(self) -> int:
@@ -84,7 +91,7 @@ class Shift:
 
     def work(self, stopping: CancellationToken) -> None:
         """Claim and execute until `stopping` is cancelled, then end the jobs in hand."""
-        duty = self._duty
+        duty, self._stopping = self._duty, stopping
         with ExitStack() as stack:
             stack.callback(self._settler.close)
             stack.enter_context(stopping.register(self._wake.set))
@@ -94,9 +101,10 @@ class Shift:
             self._set_up(stack)
             while not stopping.is_cancelled:
                 self._wake.clear()
-                pause = self._round(stopping)
+                pause = self._round()
                 duty.beat(pause)
                 self._wake.wait(pause)
+            self._reception.close()
             self._end().work()
 
     def _note_end(self) -> None:
@@ -117,6 +125,9 @@ class Shift:
             duty.recycle,
         )
         stack.callback(self._workshop.close)
+        self._reception = Reception(
+            store, self._presence, self._workshop, self._order, self._wake.set
+        )
         maintenance = Maintenance(store, backend.alias, settings.dead_after, settings.retention)
         maintenance.begin()
         stack.callback(maintenance.close)
@@ -132,7 +143,11 @@ class Shift:
         stack.enter_context(subscribed(store.alias, self._ring))
         if settings.listen:
             told = self._ring if store.tells_of_jobs else self._hint
-            self._lookout.is_told = stack.enter_context(store.listening(told))
+            inbox = Inbox(backend.alias, duty.queues, settings.dead_after, self._reception.take)
+            self._presence.ears.lend(self, inbox)
+            self._reception.open(inbox)
+            stack.callback(self._give_back_last)
+            self._lookout.is_told = stack.enter_context(store.listening(told, inbox))
 
     def _listen(self, is_asleep: bool) -> None:
         self._presence.ears.note(self, is_asleep)
@@ -162,23 +177,25 @@ class Shift:
 
     # Settle and claim
 
-    def _round(self, stopping: CancellationToken) -> float:
+    def _round(self) -> float:
         """Do once what there is to do; seconds until there is more, unless something happens."""
         self._lookout.hear()
         try:
             with self._store.deadline(PATIENCE):
                 self._serve()
         except DATABASE_TROUBLE as error:
+            self._reception.doubt()
             self._has_rested = False
             self._lookout.ring()
             pause = self._outage.note(error)
             self._duty.degraded(f"the database {self._store.alias!r} is away: {error}")
             self._duty.beat(pause)
-            stopping.wait(pause)
+            self._stopping.wait(pause)
             return 0.0
         if self._outage.has_begun:
             self._duty.healthy()
         self._outage.end()
+        self._reception.follow(has_more=self._lookout.has_more)
         self._duty.ready()
         return self._pause()
 
@@ -186,8 +203,7 @@ class Shift:
         self._lookout.refresh()
         if claims_no_more := self._order.claims_no_more.is_cancelled:
             self._workshop.empty()
-        if self._outage.has_begun:
-            self._release_strays()
+        self._reception.give_strays_back()
         was_at_rest = not self._workshop
         limit = self._wanted()
         if limit or self._is_time_to_settle():
@@ -205,7 +221,9 @@ class Shift:
 
     def _wanted(self) -> int:
         """How many jobs to claim."""
-        if not self._lookout.has_more or self._order.claims_no_more.is_cancelled:
+        if self._stopping.is_cancelled or self._order.claims_no_more.is_cancelled:
+            return 0
+        if not self._lookout.has_more:
             return 0
         if self._settler.is_behind or not self._presence.is_sure:
             return 0
@@ -227,11 +245,12 @@ class Shift:
         wanted = Wanted(
             self._presence.name, backend, queues, limit, after, may_be_lost=self._has_rested
         )
-        claims = self._settler.exchange(wanted)
+        with self._presence.claiming():
+            claims = self._settler.exchange(wanted)
+            if claims:
+                self._workshop.begin(claims)
         self._lookout.found(self._position.end(claims, limit))
         self._workshop.pace.trust(limit, len(claims))
-        if claims:
-            self._workshop.begin(claims)
 
     def _pause(self) -> float:
         if self._steps_aside:
@@ -241,6 +260,8 @@ class Shift:
         pauses = [self._lookout.pause(), self._workshop.watch()]
         if self._settler.pending:
             pauses.append(max(0.0, self._settler.linger()))
+        if (again := self._reception.pause()) is not None:
+            pauses.append(again)
         return min(pauses)
 
     def _give_back(self) -> None:
@@ -253,13 +274,19 @@ class Shift:
             self._workshop.put_unbegun(jobs)
             raise
         self._workshop.drop([job.claim.id for job in jobs])
-        wake(self._store.alias)
+        wake_all(self._store)
 
-    def _release_strays(self) -> None:
-        """Release what was claimed by a statement whose answer was lost."""
-        held = self._store.held_by(self._presence.name)
-        strays = [claim for claim in held if claim.id not in self._presence.held]
-        self._store.release(strays, begun=False)
+    def _give_back_last(self) -> None:
+        """Give back what was delivered until nobody listened any more, if there is time.
+
+        What is left is taken over by others, as this process holds nothing any more.
+        """
+        if self._outage.has_begun or self._order.over.is_cancelled:
+            return
+        self._reception.doubt()
+        with suppress(*DATABASE_TROUBLE), self._store.deadline(LAST):
+            self._give_back()
+            self._reception.give_strays_back()
 
     def _forget(self, outcomes: Sequence[Outcome]) -> None:
         self._workshop.drop([outcome.claim.id for outcome in outcomes])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from hosting.cancellation import CancellationToken
 from hosting.queues.backends import DatabaseBackend
@@ -21,7 +22,7 @@ from hosting.queues.settling import LINGER, Settler
 from hosting.queues.stoporder import MOMENT, StopOrder
 from hosting.queues.stores.values import Claim
 from hosting.queues.telling import tell_handed_back
-from hosting.queues.wakeup import wake
+from hosting.queues.wakeup import wake_all
 from hosting.queues.workshop import Workshop
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,8 @@ class ShiftEnd:
                 tell_handed_back(self._backend, self._service, jobs, done)
                 self._log_each(logging.WARNING, ended, "did not end, though it was cancelled")
                 self._log_each(logging.WARNING, left, "did not end, and was handed back")
-                wake(self._store.alias)
+                with suppress(*DATABASE_TROUBLE), self._store.deadline(PATIENCE):
+                    wake_all(self._store)
             break
         self._workshop.drop([claim.id for claim in claims])
         lost = [outcome.claim for outcome in self._settler.pending]

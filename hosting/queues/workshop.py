@@ -94,8 +94,8 @@ class Workshop:
 
     def begin(self, claims: Sequence[Claim]) -> None:
         """Have these jobs executed."""
-        now = time.monotonic()
-        holder = Holder(self._service, self._presence.name, now)
+        holder = self._holder()
+        now = holder.since
         jobs = [JobInHand(claim, self.told, holder) for claim in claims]
         self._in_hand.update((job.claim.id, job) for job in jobs)
         self._presence.held.update(job.claim.id for job in jobs)
@@ -106,6 +106,20 @@ class Workshop:
         if len(self._waiting) == len(jobs) or self.pace.is_slow:
             threads = self.pace.threads(len(self._waiting))
             self._crew.wake(threads if self.pace.is_slow else self._parallelism.most_of(threads))
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another job would begin at once."""
+        return self._crew.idle > 0 and not self._waiting
+
+    def refuse(self, claim: Claim) -> None:
+        """Have a job given back that was claimed for this worker, and is not begun."""
+        job = JobInHand(claim, self.told, self._holder())
+        self._in_hand[claim.id] = job
+        self._unbegun.append(job)
+
+    def _holder(self) -> Holder:
+        return Holder(self._service, self._presence.name, time.monotonic())
 
     def watch(self) -> float:
         """See to it that jobs that wait are begun, here or elsewhere; seconds until the next."""

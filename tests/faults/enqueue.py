@@ -1,12 +1,14 @@
 """Enqueue calls of one task: TASK FIRST COUNT, as in `note 0 1000`.
 
 Each job gets the next number and what ARGUMENTS has, a JSON list. `--batch` jobs share a
-transaction; `--after` is in how many seconds they are due. CLOCK_SHIFT is as for `program`.
+transaction; with `--every` each is enqueued by itself, so many seconds after the one before.
+`--after` is in how many seconds they are due. CLOCK_SHIFT is as for `program`.
 """
 
 import argparse
 import json
 import os
+import threading
 
 from tests.faults.program import shift_clock
 
@@ -29,6 +31,12 @@ def main() -> None:
     if options.after:
         task = task.using(run_after=timezone.now() + timedelta(seconds=options.after))
     last = options.first + options.count
+    if options.every:
+        pause = threading.Event()
+        for number in range(options.first, last):
+            task.enqueue(number, *options.arguments)
+            pause.wait(options.every)
+        return
     for begin in range(options.first, last, options.batch):
         with transaction.atomic():
             for number in range(begin, min(begin + options.batch, last)):
@@ -42,6 +50,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("count", type=int)
     parser.add_argument("--arguments", type=json.loads, default=[])
     parser.add_argument("--batch", type=int, default=250)
+    parser.add_argument("--every", type=float, default=0)
     parser.add_argument("--after", type=float, default=0)
     return parser.parse_args()
 

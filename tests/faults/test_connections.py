@@ -180,8 +180,8 @@ def sessions(fleet: Fleet, pid: int) -> tuple[int, int, int]:
     return (
         fleet.number(
             "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND query LIKE %s AND pid <> pg_backend_pid()",
-            "LISTEN %",
+            " WHERE datname = current_database() AND query ~ %s AND pid <> pg_backend_pid()",
+            "^LISTEN |_advisory_lock",
         ),
         fleet.number(
             "SELECT count(*) FROM hosting_hostprocess WHERE is_listening AND pid = %s", pid

@@ -45,6 +45,7 @@ from django.db.models import Model, Q, QuerySet
 
 from hosting.cancellation import CancellationToken
 from hosting.queues.stores.duties import Control, Upkeep
+from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.scheduled import Schedules
 from hosting.queues.stores.values import (
     Claim,
@@ -84,6 +85,13 @@ class Store(ABC):
         """
         meanwhile()
         return self.add([job])[0].enqueued_at
+
+    def deliver(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime | None:
+        """As `add_one`, and claim the job at once for a worker that rests, if there is one.
+
+        None, and nothing is written, if this store or this job has no such way.
+        """
+        return None
 
     @abstractmethod
     def add_many(self, jobs: Sequence[NewJob]) -> None:
@@ -185,10 +193,13 @@ class Store(ABC):
         """The row with this key, for a statement that changes it, unless others have locked it."""
         return Q(pk=key)
 
-    def listening(self, ring: Callable[[], bool]) -> AbstractContextManager[bool]:
+    def listening(
+        self, ring: Callable[[], bool], inbox: Inbox | None = None
+    ) -> AbstractContextManager[bool]:
         """Have `ring` called, on any thread, when other processes may have added jobs.
 
-        It says whether that was of use, or jobs are searched for right now anyway. Gives whether it
+        What `deliver` sends to the inbox is taken there, if this store has such a way. `ring` says
+        whether the call was of use, or jobs are searched for right now anyway. Gives whether it
         will be called: without it, workers have to look by themselves.
         """
         return nullcontext(False)
@@ -197,8 +208,13 @@ class Store(ABC):
         """Tell workers of other processes, if they can be told, that there may be jobs to claim."""
         return None
 
-    def note_listening(self, process: str, is_listening: bool) -> None:
-        """Note whether a worker of this process sleeps, and wants to be told of new jobs."""
+    def note_listening(
+        self, process: str, is_listening: bool, inboxes: Sequence[Inbox] = ()
+    ) -> None:
+        """Note whether a worker of this process sleeps, and wants to be told of new jobs.
+
+        And which inboxes its workers have.
+        """
         return None
 
     @property

@@ -1,5 +1,6 @@
 """LISTEN on PostgreSQL: a connection of its own, on a thread of its own.
 
+It also takes what is delivered to the inbox of its worker, which begins without a claim.
 Notifications make workers quick, and nothing more: one may be lost with its connection, or be sent
 in the moment before a worker sleeps. Workers look by themselves from time to time.
 """
@@ -7,16 +8,20 @@ in the moment before a worker sleeps. Workers look by themselves from time to ti
 from __future__ import annotations
 
 import logging
-import selectors
+import time
 from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
+from psycopg import Notify
 
 from hosting.backoff import Backoff
+from hosting.bell import Bell
 from hosting.context import log_fields
 from hosting.queues.stores.deadline import connecting_within, deadline, shut_socket
+from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.listening import Listening
+from hosting.queues.stores.values import Claim
 
 logger = logging.getLogger(__name__)
 
@@ -28,22 +33,53 @@ SILENCE = 30.0
 #: Seconds that it may take to answer.
 PATIENCE = 10.0
 
+#: Seconds until an inbox that could not be opened is tried again.
+AGAIN = 0.05
+
+#: Seconds that a worker has to rest until its inbox is opened.
+REST = 0.02
+
+#: Seconds for which a job that has come is left alone with the interpreter.
+ASIDE = 0.001
+
 BACKOFF = Backoff(initial=0.5, maximum=30.0)
 
 
 class Listener(Listening):
-    """Calls `ring` for every notification, and whenever some may have been missed."""
+    """Calls `ring` for every notification, and whenever some may have been missed.
 
-    def __init__(self, alias: str, ring: Callable[[], bool]) -> None:
+    What is sent to the inbox is read by `read`. It is open while this session holds its lock, so it
+    is opened and closed on this thread, which alone uses the session.
+    """
+
+    def __init__(
+        self,
+        alias: str,
+        ring: Callable[[], bool],
+        inbox: Inbox | None = None,
+        read: Callable[[str], Claim] | None = None,
+    ) -> None:
         super().__init__(alias, ring)
+        self._inbox = inbox
+        self._read = read
+        self._is_open = False
+        self._opens_at: float | None = None  # of the monotonic clock
+        self._bell = Bell()
         self._wrapper: Any = None
         self._failures = 0  # in a row
 
     def _interrupt(self) -> None:
         if self._wrapper is not None:
             shut_socket(self._wrapper.connection)
+        self._bell.ring()
 
     def _run(self) -> None:
+        if self._inbox is not None:
+            self._inbox.changed = self._bell.ring
+        with self._bell:
+            self._listen_again_and_again()
+
+    def _listen_again_and_again(self) -> None:
         while not self._closing.is_cancelled:
             try:
                 self._listen()
@@ -59,43 +95,108 @@ class Listener(Listening):
                 self._closing.wait(BACKOFF.delay(self._failures))
 
     def _listen(self) -> None:
+        self._is_open, self._opens_at = False, None
         self._wrapper = _apart(self._alias)
         try:
             self._execute(f"LISTEN {CHANNEL}")
-            self._failures = 0
             # What comes with the answer to a statement.
-            self._wrapper.connection.add_notify_handler(lambda _: self._ring())
+            self._wrapper.connection.add_notify_handler(self._note)
+            if self._inbox is not None:
+                self._execute(f"LISTEN {self._inbox.channel}")
+                self._inbox.note_gap()
+            self._failures = 0
             self._ring()
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._wrapper.connection.pgconn.socket, selectors.EVENT_READ)
-                while not self._closing.is_cancelled:
-                    if selector.select(SILENCE):
-                        self._hear()
-                    else:
-                        self._execute("SELECT 1")
+            socket = self._wrapper.connection.pgconn.socket
+            while not self._closing.is_cancelled:
+                pause = self._see_to_inbox()
+                if self._bell.wait(SILENCE if pause is None else pause, [socket]):
+                    self._hear()
+                elif pause is None:
+                    self._execute("SELECT 1")
         finally:
             self._wrapper.close()
 
     def _hear(self) -> None:
-        """Ring if the server has sent a notification.
+        """Take what the server has sent, if it has.
 
         Not by psycopg's `notifies`, which looks ten times a second whether it was interrupted.
         """
-        pgconn = self._wrapper.connection.pgconn
+        pgconn, is_told = self._wrapper.connection.pgconn, False
         pgconn.consume_input()
-        is_told = False
-        while pgconn.notifies():
-            is_told = True
+        while sent := pgconn.notifies():
+            if not self._is_for_inbox(sent.relname.decode()):
+                is_told = True
+            else:
+                self._take(sent.extra.decode(self._wrapper.connection.info.encoding))
         if is_told:
             self._ring()
 
-    def _execute(self, statement: str) -> None:
+    def _note(self, sent: Notify) -> None:
+        if self._is_for_inbox(sent.channel):
+            self._take(sent.payload)
+        else:
+            self._ring()
+
+    # The inbox
+
+    def _is_for_inbox(self, channel: str) -> bool:
+        return self._inbox is not None and channel == self._inbox.channel
+
+    def _take(self, text: str) -> None:
+        """Have a job begun that was claimed for this worker, which rests no more then."""
+        if self._inbox is None or self._read is None:
+            return
+        try:
+            claim = self._read(text)
+        except Exception as error:
+            logger.warning(
+                "Something was delivered that is no job: %s: %s",
+                type(error).__name__,
+                error,
+                extra=log_fields(),
+            )
+            self._inbox.note_gap()
+            self._ring()
+            return
+        self._inbox.take(claim)
+        self._inbox.want(False)
+
+    def _see_to_inbox(self) -> float | None:
+        """Open or close the inbox as is wanted; seconds until there is more to do, None: nothing.
+
+        It is opened once it has been wanted for a while: a worker that rests for moments only would
+        open and close it for nothing, as jobs are delivered after a lull.
+        """
+        if self._inbox is None or self._inbox.is_wanted == self._is_open:
+            self._opens_at = None
+            return None
+        if self._is_open:
+            # Not at once: the job that has just come needs the interpreter to begin.
+            self._closing.wait(ASIDE)
+            self._ask(f"SELECT pg_advisory_unlock({self._inbox.key})")
+            self._is_open = False
+            return 0.0
+        now = time.monotonic()
+        if self._opens_at is None:
+            self._opens_at = now + REST
+        if now < self._opens_at:
+            return self._opens_at - now
+        # Who enqueues may hold it for a moment, to see whether it is open.
+        self._is_open = self._ask(f"SELECT pg_try_advisory_lock({self._inbox.key})")
+        return 0.0 if self._is_open else AGAIN
+
+    def _ask(self, statement: str) -> bool:
+        return bool(self._execute(statement)[0])
+
+    def _execute(self, statement: str) -> Any:
+        """Have a statement executed; its row, if there is one."""
         with (
             deadline(self._wrapper, PATIENCE, shut_socket),
             connecting_within(self._wrapper, PATIENCE),
             self._wrapper.cursor() as cursor,
         ):
             cursor.execute(statement)
+            return cursor.fetchone() if cursor.description else None
 
 
 def _apart(alias: str) -> Any:

@@ -6,6 +6,7 @@ and inserted into the results, and the next ones are claimed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -25,7 +26,9 @@ from hosting.queues.stores.deadline import (
     no_connecting_after,
     shut_socket,
 )
+from hosting.queues.stores.delivery import delivered, may_deliver
 from hosting.queues.stores.duties import Upkeep
+from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.latesavepoint import begin_late, forget_late, send_late
 from hosting.queues.stores.libpq import ask, can_ask, fetch, perform
@@ -33,7 +36,8 @@ from hosting.queues.stores.listener import Listener
 from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.sqlstore import SQLStore, is_watched, require_ready
 from hosting.queues.stores.statements import postgresql as statements
-from hosting.queues.stores.statements.postgresql import array, quoted, settled
+from hosting.queues.stores.statements.delivery import DELIVER
+from hosting.queues.stores.statements.postgresql import array, numbered, quoted, settled
 from hosting.queues.stores.upkeep import TableUpkeep
 from hosting.queues.stores.values import (
     Claim,
@@ -161,14 +165,22 @@ class PostgreSQLStore(SQLStore):
         table, column = quote(model._meta.db_table), quote(str(model._meta.pk.column))
         return Q(pk__in=RawSQL(statements.UNLOCKED.format(column=column, table=table), [key]))
 
-    def listening(self, ring: Callable[[], bool]) -> AbstractContextManager[bool]:
-        return Listener(self.alias, ring)
+    def listening(
+        self, ring: Callable[[], bool], inbox: Inbox | None = None
+    ) -> AbstractContextManager[bool]:
+        return Listener(self.alias, ring, inbox, self._claim_sent)
+
+    def _claim_sent(self, text: str) -> Claim:
+        return self._claim_of(delivered(text))
 
     def tell(self) -> None:
         self._fetch(statements.TELL, [""])
 
-    def note_listening(self, process: str, is_listening: bool) -> None:
-        self.processes.filter(id=process).update(is_listening=is_listening)
+    def note_listening(
+        self, process: str, is_listening: bool, inboxes: Sequence[Inbox] = ()
+    ) -> None:
+        text = json.dumps([inbox.address for inbox in inboxes])
+        self.processes.filter(id=process).update(is_listening=is_listening, inboxes=text)
 
     @property
     def upkeep(self) -> Upkeep:
@@ -195,6 +207,16 @@ class PostgreSQLStore(SQLStore):
         statement = statements.claim(len(names), wanted.limit, is_alone=is_alone)
         return self._in_order(self._fetch(statement, _places(wanted, names)))
 
+    def deliver(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime | None:
+        # In a transaction it would be claimed long before it is there.
+        if not self.connection.get_autocommit() or not may_deliver(job):
+            return None
+        values = (job.backend, job.queue_name, -job.priority, job.task_path, job.args, job.kwargs)
+        parameters = [job.id.hex, *values, job.options, job.batch_id, job.backend]
+        moment = self._insert_due(DELIVER, parameters, meanwhile)
+        written_at: datetime = self._moment(moment)
+        return written_at
+
     def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
         state = initial_state(job)
         first = [
@@ -211,7 +233,7 @@ class PostgreSQLStore(SQLStore):
         unique_key = None if job.unique_period is not None else job.unique_key
         rest = [unique_key, job.unique_until_claimed, job.batch_id, job.backend]
         if job.run_after is None and job.expires_in is None:
-            moment = self._insert_due([*first, state, *rest], meanwhile)
+            moment = self._insert_due(statements.INSERT, [*first, state, *rest], meanwhile)
         else:
             meanwhile()
             waits_until = None if job.is_held else job.run_after
@@ -220,8 +242,10 @@ class PostgreSQLStore(SQLStore):
         written_at: datetime = self._moment(moment)
         return written_at
 
-    def _insert_due(self, parameters: Sequence[Any], meanwhile: Callable[[], object]) -> float:
-        """Write the row of a job that is due at once; when that was."""
+    def _insert_due(
+        self, statement: str, parameters: Sequence[Any], meanwhile: Callable[[], object]
+    ) -> float:
+        """Write the row of a job that is due at once, by this statement; when that was."""
         connection: Any = self.connection
         require_ready(connection)
         texts = [None if each is None else _text(each) for each in parameters]
@@ -229,11 +253,11 @@ class PostgreSQLStore(SQLStore):
         is_odd = b"\0" in b"".join(filter(None, texts))
         if is_odd or is_watched(connection) or not can_ask(connection.connection):
             meanwhile()
-            [(moment, _)] = self._fetch(statements.INSERT, parameters)
+            [(moment, _)] = self._fetch(statement, parameters)
             return float(moment)
         with connection.wrap_database_errors:
             send_late(connection.connection)
-            result = ask(connection.connection, statements.INSERT_DUE, texts, meanwhile)
+            result = ask(connection.connection, numbered(statement), texts, meanwhile)
         return float(result.get_value(0, 0))
 
     def _id(self, value: UUID) -> UUID:

@@ -23,6 +23,7 @@ from hosting.cancellation import CancellationToken
 from hosting.models import JobState
 from hosting.queues.stores.clock import sqlite_now
 from hosting.queues.stores.deadline import deadline, interrupt
+from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.orm import GenericStore
@@ -121,7 +122,9 @@ class SQLiteStore(SQLStore):
         connection = self.connection
         return end.register(lambda: interrupt(connection.connection))
 
-    def listening(self, ring: Callable[[], bool]) -> AbstractContextManager[bool]:
+    def listening(
+        self, ring: Callable[[], bool], inbox: Inbox | None = None
+    ) -> AbstractContextManager[bool]:
         return Watcher(self.alias, ring)
 
     def _execute(self, connection: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:

@@ -98,6 +98,14 @@ class Model:
                 each.unique_key = None
         return [each.id for each in chosen]
 
+    def deliver(self, job: NewJob, worker: str, fence: int) -> bool:
+        """Add a job, claimed with this fence by the worker if that lives; whether it does."""
+        self.add(job, is_early=False)
+        if is_alive := worker in self.alive:
+            each = self.jobs[job.id]
+            each.state, each.claimed_by, each.fence = "running", worker, fence
+        return is_alive
+
     def settle(self, job: UUID, fence: int, result: Result) -> bool:
         each = self._held(job, fence)
         if each is None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from hypothesis.stateful import (
 from hosting.compat import TaskResultStatus
 from hosting.models import HostProcess, Job, JobResult, Limit, Reservation
 from hosting.queues.stores.base import Store
+from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.values import Claim, Failed, LimitRule, Retry, Succeeded
 from tests.queues.stores.model import Model, check, check_kept
 from tests.queues.stores.steps import (
@@ -31,6 +33,7 @@ from tests.queues.stores.steps import (
     HOUR,
     claim,
     ids,
+    keeps_places,
     let_die,
     let_pass,
     let_reservations_end,
@@ -59,6 +62,10 @@ SOME = st.integers(0, 9)  # which of what there is, from the latest on
 FEW = st.lists(SOME, min_size=1, max_size=3, unique=True)
 
 
+#: Of the inbox of whoever gets deliveries.
+KEY = 77
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Calls the store and the model alike, and compares them after each step."""
 
@@ -72,9 +79,17 @@ class AnyOrder(RuleBasedStateMachine):
         self.known: list[UUID] = []
         self.fences: dict[UUID, int] = {}
         self.final: dict[UUID, Any] = {}
+        self.rests: Any = None
+        if keeps_places(store):  # a session that rests, whoever's it is
+            self.rests = connection.copy()
+            self.rests.cursor().execute(f"SELECT pg_advisory_lock({KEY})")
         for worker in "abc":
             self.renew(worker)
             self.add(0)
+
+    def teardown(self) -> None:
+        if self.rests is not None:
+            self.rests.close()
 
     # Adding and claiming
 
@@ -114,6 +129,23 @@ class AnyOrder(RuleBasedStateMachine):
         for each in claims:
             assert each.fence > self.fences.get(each.id, 0)
             self.fences[each.id] = each.fence
+        self.claims += claims
+
+    @precondition(lambda self: self.rests is not None)
+    @rule(worker=WORKERS, priority=st.integers(-1, 1))
+    def deliver(self, worker: str, priority: int) -> None:
+        job = new_job(priority=priority)
+        inbox = Inbox("default", None, 3600.0, lambda claim: None)
+        inbox.key = KEY
+        self.store.note_listening(worker, True, [inbox])
+        assert self.store.deliver(job, lambda: None) is not None
+        self.store.note_listening(worker, False)
+        claims = [each for each in self.store.held_by(worker) if each.id == job.id]
+        fence = claims[0].fence if claims else 0
+        assert self.model.deliver(job, worker, fence) == bool(claims)
+        assert fence > max(self.fences.values(), default=0) or not claims
+        self.known.append(job.id)
+        self.fences.update((each.id, each.fence) for each in claims)
         self.claims += claims
 
     # Ending attempts, of this claim or of one long gone

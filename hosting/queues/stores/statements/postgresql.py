@@ -36,6 +36,7 @@ def seconds(column: str) -> str:
     return f"date_part('epoch', {column})"  # extract() would compute a numeric first
 
 
+@cache
 def numbered(statement: str) -> bytes:
     """The statement with `$1` and so on instead of Django's marks."""
     parts = statement.split("%s")
@@ -66,8 +67,6 @@ _INSERT = f"""
     RETURNING {seconds("enqueued_at")}, {TOLD}
 """
 INSERT = _INSERT.replace("[times]", f"NULL, {NOW}, {NOW}, NULL, %s")
-#: The same with the marks of PostgreSQL's protocol.
-INSERT_DUE = numbered(INSERT)
 INSERT_TIMED = _INSERT.replace(
     "[times]",
     f"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
@@ -14,6 +15,8 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung = self._rope = -1
+        # A number of a file that was closed may be that of another; a signal may ring, too.
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Bell:
         self._rung, self._rope = os.pipe()
@@ -27,20 +30,25 @@ class Bell:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        ends, self._rung, self._rope = (self._rung, self._rope), -1, -1
-        for end in ends:
-            os.close(end)
+        with self._lock:
+            ends, self._rung, self._rope = (self._rung, self._rope), -1, -1
+            for end in ends:
+                os.close(end)
 
     def ring(self) -> None:
         """End the wait, or the next one; from any thread."""
-        with suppress(OSError):  # it is full of rings, or nobody waits any more
+        with self._lock, suppress(OSError):  # it is full of rings, or nobody waits any more
             os.write(self._rope, b".")
 
-    def wait(self, seconds: float | None, others: Iterable[int] = ()) -> None:
-        """Wait up to `seconds` (None: for ever), or until one of `others` is readable."""
+    def wait(self, seconds: float | None, others: Iterable[int] = ()) -> bool:
+        """Wait up to `seconds` (None: for ever), or until one of `others` is readable.
+
+        False if the time was over.
+        """
         with selectors.DefaultSelector() as selector:
             for descriptor in (self._rung, *others):
                 selector.register(descriptor, selectors.EVENT_READ)
-            selector.select(seconds)
+            ready = selector.select(seconds)
         with suppress(BlockingIOError):
             os.read(self._rung, 4096)
+        return bool(ready)

@@ -1,0 +1,54 @@
+"""The statement that adds a job and claims it for a worker that rests, if there is one.
+
+While a worker rests, its listening session holds an advisory lock: the database lets go of it in
+the moment in which the session ends, however that comes, so a process that was killed gets nothing.
+Whoever enqueues tries for the same lock, shared, for the time of this one statement: if it is not
+to be had, the worker rests. Processes that have not renewed their row for longer than they should
+are left out, as they may be frozen.
+"""
+
+from __future__ import annotations
+
+from hosting.queues.stores.statements.postgresql import CLAIM_COLUMNS, NOW, TOLD, seconds
+from hosting.queues.stores.statements.shared import COLUMNS, JOB, PAUSED, PROCESS
+
+#: The share of its lease that a process has left, when it renews it as it should, and a bit less.
+LEFT = 0.7
+
+# The locks are tried one by one, in a random order; only of workers for whom the job is.
+DELIVER = f"""
+    WITH new AS MATERIALIZED (
+        SELECT %s::uuid AS id, %s::text AS backend, %s::text AS queue_name, %s::smallint AS rank,
+            %s::text AS task_path, %s::text AS args, %s::text AS kwargs, %s::text AS options,
+            %s::uuid AS batch_id
+    ), taker AS MATERIALIZED (
+        SELECT process, channel FROM (
+            SELECT process.id AS process, inbox.channel, inbox.key
+            FROM new, {PROCESS} AS process, jsonb_to_recordset(process.inboxes::jsonb)
+                AS inbox (key bigint, channel text, backend text, queues jsonb, lease float8)
+            WHERE process.is_listening AND inbox.backend = new.backend
+                AND process.alive_until > {NOW} + {LEFT} * inbox.lease * interval '1 second'
+                AND (inbox.queues IS NULL OR inbox.queues ? new.queue_name)
+                AND NOT EXISTS (
+                    SELECT 1 FROM {PAUSED}
+                    WHERE backend = new.backend AND name = new.queue_name
+                )
+            ORDER BY random() OFFSET 0
+        ) AS found
+        WHERE NOT pg_try_advisory_xact_lock_shared(key) LIMIT 1
+    ), added AS (
+        INSERT INTO {JOB} ({COLUMNS}, claimed_at)
+        SELECT id, backend, queue_name, rank, task_path, args, kwargs, options, '', NULL,
+            {NOW}, {NOW}, NULL, CASE WHEN process IS NULL THEN 'ready' ELSE 'running' END,
+            NULL, false, batch_id, '[]', '[]',
+            CASE WHEN process IS NULL THEN 0 ELSE ({seconds(NOW)} * 1000000)::bigint END,
+            '', COALESCE(process, ''), 0, 0, 0, false, CASE WHEN process IS NOT NULL THEN {NOW} END
+        FROM new LEFT JOIN taker ON true
+        RETURNING *
+    )
+    SELECT {seconds("enqueued_at")},
+        CASE WHEN state = 'running'
+            THEN pg_notify((SELECT channel FROM taker), json_build_array({CLAIM_COLUMNS})::text)
+            ELSE {TOLD} END
+    FROM added
+"""
