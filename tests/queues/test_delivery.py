@@ -18,6 +18,8 @@ from hosting.compat import TaskResultStatus
 from hosting.ids import process_name, uuid7
 from hosting.models import HostProcess, Job, JobResult
 from hosting.queues import backends, lulls, reception, workshop
+from hosting.queues.backends import LONGEST_PATH
+from hosting.queues.options import LONGEST_NAME
 from hosting.queues.presence import Presence
 from hosting.queues.stores import store_for
 from hosting.queues.stores.base import Store
@@ -284,11 +286,11 @@ def test_some_jobs_are_added_in_the_other_way(
 
 def test_the_largest_that_is_sent_has_room(store: Store, desk: Desk) -> None:
     def job_with(backslashes: int) -> NewJob:
-        return new_job(args='["' + "\\" * backslashes + '"]')
+        path, name = "\N{GRINNING FACE}" * LONGEST_PATH, "\N{GRINNING FACE}" * LONGEST_NAME
+        args = '["' + "\\" * backslashes + '"]'
+        return new_job(args=args, task_path=path, queue_name=name)
 
-    room = LARGEST - sum(
-        len(text) for text in ("default", "default", "tests.queues.tasks.add", '[""]', "{}")
-    )
+    room = LARGEST - len('[""]{}')
     assert store.deliver(job_with(room + 1), lambda: None) is None
     job = job_with(room)
     assert store.deliver(job, lambda: None) is not None

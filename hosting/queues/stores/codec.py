@@ -20,6 +20,13 @@ class DamagedJob(HostingError):
     """A job's row holds something else than it should, so that the job cannot be executed."""
 
 
+#: The text of a value that has JSON's types; `json.dumps` would make an encoder for each.
+_strict = json.JSONEncoder(allow_nan=False).encode
+
+#: Types that are JSON's, and hold nothing else.
+_PLAIN = frozenset({int, str, bool, type(None)})
+
+
 def encode_arguments(
     task_path: str, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[str, str]:
@@ -103,9 +110,11 @@ def _error(*, exception_class_path: str, traceback: str) -> TaskError:
 
 def _encode(value: Any, subject: str) -> str:
     try:
+        if type(value) in _PLAIN:
+            return _strict(value)
         normal = normalize_json(value)
         _refuse_equal_keys(normal)
-        return json.dumps(normal, allow_nan=False)
+        return _strict(normal)
     except RecursionError:
         reason = "it is nested too deeply, or contains itself"
     except (TypeError, ValueError) as error:

@@ -6,22 +6,20 @@ import json
 from typing import Any
 from uuid import UUID
 
-from hosting.models import JobState
-from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.values import NewJob
 
-#: The most characters of a job's own that are sent: a notification takes 8,000 bytes, and each may
-#: be written as two, in JSON.
-LARGEST = 3_000
+#: The most characters of a job's arguments and options, which are ASCII, that are sent. Each may be
+#: written as two, in JSON, and a notification takes 8,000 bytes: the rest is for paths and names.
+LARGEST = 2_000
 
 
 def may_deliver(job: NewJob) -> bool:
     """Whether the job is due at once, unlimited, and short enough to be sent."""
     if job.unique_key or job.run_after is not None or job.expires_in is not None:
         return False
-    texts = (job.backend, job.queue_name, job.task_path, job.args, job.kwargs, job.options)
-    length = sum(len(text.encode()) for text in texts)
-    return initial_state(job) == JobState.READY.value and length <= LARGEST
+    if job.is_held or job.limit:
+        return False
+    return len(job.args) + len(job.kwargs) + len(job.options) <= LARGEST
 
 
 def delivered(text: str) -> tuple[Any, ...]:

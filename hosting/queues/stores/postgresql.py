@@ -208,12 +208,14 @@ class PostgreSQLStore(SQLStore):
         return self._in_order(self._fetch(statement, _places(wanted, names)))
 
     def deliver(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime | None:
+        connection: Any = self.connection
         # In a transaction it would be claimed long before it is there.
-        if not self.connection.get_autocommit() or not may_deliver(job):
+        if not connection.get_autocommit() or not may_deliver(job):
             return None
-        values = (job.backend, job.queue_name, -job.priority, job.task_path, job.args, job.kwargs)
-        parameters = [job.id.hex, *values, job.options, job.batch_id, job.backend]
-        moment = self._insert_due(DELIVER, parameters, meanwhile)
+        place = (job.backend, job.queue_name)
+        values = (*place, -job.priority, job.task_path, job.args, job.kwargs, job.options)
+        parameters = [*place, *place, job.id.hex, *values, job.batch_id, job.backend]
+        moment = self._insert_due(connection, DELIVER, parameters, meanwhile)
         written_at: datetime = self._moment(moment)
         return written_at
 
@@ -233,7 +235,8 @@ class PostgreSQLStore(SQLStore):
         unique_key = None if job.unique_period is not None else job.unique_key
         rest = [unique_key, job.unique_until_claimed, job.batch_id, job.backend]
         if job.run_after is None and job.expires_in is None:
-            moment = self._insert_due(statements.INSERT, [*first, state, *rest], meanwhile)
+            values = [*first, state, *rest]
+            moment = self._insert_due(self.connection, statements.INSERT, values, meanwhile)
         else:
             meanwhile()
             waits_until = None if job.is_held else job.run_after
@@ -243,10 +246,13 @@ class PostgreSQLStore(SQLStore):
         return written_at
 
     def _insert_due(
-        self, statement: str, parameters: Sequence[Any], meanwhile: Callable[[], object]
+        self,
+        connection: Any,
+        statement: str,
+        parameters: Sequence[Any],
+        meanwhile: Callable[[], object],
     ) -> float:
         """Write the row of a job that is due at once, by this statement; when that was."""
-        connection: Any = self.connection
         require_ready(connection)
         texts = [None if each is None else _text(each) for each in parameters]
         # In libpq's hands a text ends at its first zero; the cursor refuses it.

@@ -17,33 +17,27 @@ LEFT = 0.7
 
 # The locks are tried one by one, in a random order; only of workers for whom the job is.
 DELIVER = f"""
-    WITH new AS MATERIALIZED (
-        SELECT %s::uuid AS id, %s::text AS backend, %s::text AS queue_name, %s::smallint AS rank,
-            %s::text AS task_path, %s::text AS args, %s::text AS kwargs, %s::text AS options,
-            %s::uuid AS batch_id
-    ), taker AS MATERIALIZED (
+    WITH taker AS MATERIALIZED (
         SELECT process, channel FROM (
             SELECT process.id AS process, inbox.channel, inbox.key
-            FROM new, {PROCESS} AS process, jsonb_to_recordset(process.inboxes::jsonb)
+            FROM {PROCESS} AS process, jsonb_to_recordset(process.inboxes::jsonb)
                 AS inbox (key bigint, channel text, backend text, queues jsonb, lease float8)
-            WHERE process.is_listening AND inbox.backend = new.backend
+            WHERE process.is_listening AND inbox.backend = %s
+                AND (inbox.queues IS NULL OR inbox.queues ? %s)
                 AND process.alive_until > {NOW} + {LEFT} * inbox.lease * interval '1 second'
-                AND (inbox.queues IS NULL OR inbox.queues ? new.queue_name)
-                AND NOT EXISTS (
-                    SELECT 1 FROM {PAUSED}
-                    WHERE backend = new.backend AND name = new.queue_name
-                )
             ORDER BY random() OFFSET 0
         ) AS found
-        WHERE NOT pg_try_advisory_xact_lock_shared(key) LIMIT 1
+        WHERE NOT EXISTS (SELECT 1 FROM {PAUSED} WHERE backend = %s AND name = %s)
+            AND NOT pg_try_advisory_xact_lock_shared(key)
+        LIMIT 1
     ), added AS (
         INSERT INTO {JOB} ({COLUMNS}, claimed_at)
-        SELECT id, backend, queue_name, rank, task_path, args, kwargs, options, '', NULL,
+        SELECT %s::uuid, %s, %s, %s::smallint, %s, %s, %s, %s, '', NULL,
             {NOW}, {NOW}, NULL, CASE WHEN process IS NULL THEN 'ready' ELSE 'running' END,
-            NULL, false, batch_id, '[]', '[]',
+            NULL, false, %s::uuid, '[]', '[]',
             CASE WHEN process IS NULL THEN 0 ELSE ({seconds(NOW)} * 1000000)::bigint END,
             '', COALESCE(process, ''), 0, 0, 0, false, CASE WHEN process IS NOT NULL THEN {NOW} END
-        FROM new LEFT JOIN taker ON true
+        FROM (SELECT 1) AS job LEFT JOIN taker ON true
         RETURNING *
     )
     SELECT {seconds("enqueued_at")},
