@@ -13,6 +13,7 @@ that thread.
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
@@ -23,6 +24,9 @@ from django.db import connections, reset_queries
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
+
+_REFRESH = "close_if_unusable_or_obsolete"
+_DJANGOS = BaseDatabaseWrapper.close_if_unusable_or_obsolete
 
 
 class Scope:
@@ -131,7 +135,7 @@ def refresh_connections(kept: Collection[str] = ()) -> None:
     There, it would close the connection under the feet of whoever began the transaction. Those of
     the `kept` aliases are left to whoever keeps them.
     """
-    if _has_nothing_to_refresh():
+    if connections_are_in_order():
         return
     reset_queries()
     for connection in connections.all(initialized_only=True):
@@ -141,21 +145,35 @@ def refresh_connections(kept: Collection[str] = ()) -> None:
             connection.close_if_unusable_or_obsolete()
 
 
-def _has_nothing_to_refresh() -> bool:
-    """Whether no connection of this thread is open and no query of it is logged.
+def connections_are_in_order() -> bool:
+    """Whether every connection of this thread is in order, and no query of it is logged.
 
-    Asking `connections` takes longer than a short unit of work. So this looks straight into where
-    it keeps what this thread has, and says no to anything there that it does not know.
+    Asking `connections` and each of them takes longer than a short unit of work. So this looks
+    straight into where it keeps what this thread has, and says no to anything there that it does
+    not know.
     """
     try:
         kept = connections._connections._storage.__dict__  # type: ignore[attr-defined]  # private
     except AttributeError:
         return False
-    for connection in kept.values():
-        if not isinstance(connection, BaseDatabaseWrapper):
-            return False
-        if connection.connection is not None or connection.queries_log:
-            return False
+    return all(_is_in_order(connection) for connection in kept.values())
+
+
+def _is_in_order(connection: Any) -> bool:
+    """Whether `close_if_unusable_or_obsolete()` and `reset_queries()` would change nothing."""
+    if getattr(type(connection), _REFRESH, None) is not _DJANGOS or _REFRESH in vars(connection):
+        return False
+    if connection.queries_log:
+        return False
+    if connection.connection is None:
+        return True
+    if connection.in_atomic_block or connection.errors_occurred:
+        return False
+    if connection.autocommit != connection.settings_dict["AUTOCOMMIT"]:
+        return False
+    if connection.close_at is not None and time.monotonic() >= connection.close_at:
+        return False
+    connection.health_check_done = False  # as those do, for the next unit
     return True
 
 

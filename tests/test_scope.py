@@ -239,6 +239,46 @@ def test_a_thread_without_an_open_connection_is_not_held_up(
     assert on_a_thread(work)
 
 
+@pytest.mark.usefixtures("lasting_connections")
+def test_a_connection_in_order_is_looked_at_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lifecycle 11: nor for what they use; its health is checked before it is used again."""
+
+    def work() -> list[bool]:
+        wrapper: Any = connections["default"]
+        with scope():
+            query()
+        wrapper.health_check_done = True
+        with monkeypatch.context() as patch:
+            patch.setattr(type(connections), "all", fail_if_asked)
+            with scope():
+                kept = wrapper.connection is not None
+        return [kept, wrapper.health_check_done]
+
+    assert on_a_thread(work) == [True, False]
+
+
+@pytest.mark.usefixtures("lasting_connections")
+@pytest.mark.parametrize("own", ["of the class", "of the connection"])
+def test_a_backend_may_refresh_in_its_own_way(own: str) -> None:
+    """Lifecycle 11: as those do that keep connections in a pool of their own."""
+    looks: list[str] = []
+
+    def work() -> int:
+        wrapper = connections["default"]
+        query()
+        method = "close_if_unusable_or_obsolete"
+        if own == "of the class":
+            kind = type(wrapper)
+            wrapper.__class__ = type("Own", (kind,), {method: lambda self: looks.append(own)})
+        else:
+            setattr(wrapper, method, lambda: looks.append(own))
+        with scope():
+            return len(looks)
+
+    assert on_a_thread(work) == 1
+    assert looks == [own, own]
+
+
 def test_queries_of_a_connection_that_is_closed_are_forgotten_too() -> None:
     """Lifecycle 11: the log outlives the connection."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connections
 
 from hosting.context import log_fields
+from hosting.scope import connections_are_in_order
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +19,8 @@ def restore_connections() -> None:
     Without that, the outcome of the job and of all later ones on this thread would be written into
     a transaction that nobody commits.
     """
+    if connections_are_in_order():
+        return
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
             logger.warning(
