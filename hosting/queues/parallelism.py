@@ -1,10 +1,10 @@
-"""How many groups of atomic jobs are to be executed side by side.
+"""How many short jobs, and groups of atomic ones, are to be executed side by side.
 
 The threads of a process share one interpreter. Where short jobs keep it busy, further threads only
-wait for each other, in the middle of their transactions: those hold fewer jobs then, and each costs
-a commit. Where jobs wait for the database, another thread can go on meanwhile. So the number
-follows how much of the time this process uses a processor. A thread that is held up by a long job
-does not count.
+wait for each other: in the middle of their transactions, which hold fewer jobs then, and each costs
+a commit; or for the lock of a database that has one writer at a time. Where jobs wait for the
+database, another thread can go on meanwhile. So the number follows how much of the time this
+process uses a processor. A thread that is held up by a long job does not count.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Parallelism:
         self._most = most
         self._clock = clock
         self._processor_time = processor_time
-        self._moving: set[int] = set()  # threads that have ended a group in this window
+        self._moving: set[int] = set()  # threads that have ended something in this window
         self._dismissals: deque[None] = deque()
-        self._is_known = False  # whether there were groups to judge by
+        self._is_known = False  # whether there was anything to judge by
         self._was_interrupted = True
         self._began = self._used = 0.0
 
@@ -60,7 +60,7 @@ class Parallelism:
         self._was_interrupted = True
 
     def is_enough(self, thread: int) -> bool:
-        """Note that a thread has ended a group; whether others are enough for the rest.
+        """Note that a thread has ended a job or a group; whether others are enough for the rest.
 
         If they are, this one has to leave the rest to them.
         """

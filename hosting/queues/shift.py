@@ -207,7 +207,8 @@ class Shift:
         was_at_rest = not self._workshop
         limit = self._wanted()
         if limit or self._is_time_to_settle():
-            self._exchange(limit)
+            with self._workshop.recess():
+                self._exchange(limit)
         self._steps_aside = was_at_rest and len(self._workshop) > 0
         if self._steps_aside:
             return

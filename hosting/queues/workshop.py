@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from uuid import UUID
 
 from hosting.cancellation import CancellationToken
@@ -29,6 +29,7 @@ from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.pace import Pace
 from hosting.queues.parallelism import Parallelism
 from hosting.queues.presence import Presence
+from hosting.queues.recess import Recess
 from hosting.queues.settling import LARGE
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import SUSPECT
@@ -71,6 +72,7 @@ class Workshop:
         self._store = store
         self._executor = executor
         self._atomic = AtomicGroup(store, executor, self._note, self._move)
+        self._recess = Recess()
         self._suspicion = threading.Lock()
         self._suspects: deque[JobInHand] = deque()  # of those in hand, they wait for each other
         self._presence = presence
@@ -120,6 +122,12 @@ class Workshop:
 
     def _holder(self) -> Holder:
         return Holder(self._service, self._presence.name, time.monotonic())
+
+    def recess(self) -> AbstractContextManager[None]:
+        """Have no job begin for a moment, in which the worker writes, where that is of use."""
+        if not self._store.has_one_writer:
+            return nullcontext()
+        return self._recess.opened(is_awaited=self._crew.awake > 0 and not self.pace.is_slow)
 
     def watch(self) -> float:
         """See to it that jobs that wait are begun, here or elsewhere; seconds until the next."""
@@ -176,6 +184,7 @@ class Workshop:
         """Execute jobs until none waits or others are enough; False once this was given up."""
         refresh_connections()
         while True:
+            self._recess.keep()
             try:
                 job = self._waiting.popleft()
             except IndexError:
@@ -189,7 +198,8 @@ class Workshop:
             if self._is_worth_a_round():
                 self._wake()
             is_atomic = job.options is not None and job.options.atomic
-            if is_atomic and self._parallelism.is_enough(threading.get_ident()):
+            is_short = is_atomic or not self.pace.is_slow
+            if is_short and self._parallelism.is_enough(threading.get_ident()):
                 working_on.set(self._work)
                 return True
 

@@ -68,6 +68,9 @@ class Store(ABC):
     #: Whether a claim gives nothing of a queue that is paused, though it is wanted.
     leaves_out_paused: ClassVar[bool] = False
 
+    #: Whether all others wait while one writes, in this process or another.
+    has_one_writer: ClassVar[bool] = False
+
     def __init__(self, alias: str) -> None:
         self.alias = alias
 

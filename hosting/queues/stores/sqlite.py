@@ -60,6 +60,7 @@ class SQLiteStore(SQLStore):
     """Keeps jobs in SQLite."""
 
     tells_of_jobs = False
+    has_one_writer = True
 
     def insert(self, jobs: Sequence[NewJob]) -> list[JobRecord]:
         return super().insert(jobs) if self._returns_rows else GenericStore.insert(self, jobs)

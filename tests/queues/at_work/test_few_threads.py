@@ -1,4 +1,4 @@
-"""Groups of atomic jobs where fewer threads are enough than there could be."""
+"""Short jobs, and groups of atomic ones, where fewer threads are enough than there could be."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from hosting.queues.pace import Pace
 from hosting.queues.parallelism import Parallelism
 from tests.queues.at_work import atomic_tasks
 from tests.queues.conftest import RunningWorker, until
-from tests.queues.tasks import calls, gates, wait_at
+from tests.queues.tasks import calls, gates, note, wait_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,3 +98,28 @@ def test_what_jobs_have_waited_for_each_other_does_not_make_them_slow(
     shift = running.service._shift
     assert shift is not None
     assert 0.05 / CROWD <= (shift._workshop.pace.seconds or 0) < 0.05
+
+
+def test_of_short_jobs_too_a_thread_that_is_not_needed_leaves_the_rest(
+    judged: type[Judged], worker: Start
+) -> None:
+    for what in ("first", "second"):
+        note.enqueue(what)
+    running = worker(concurrency=1)
+    until(lambda: JobResult.objects.count() == 1)
+    running.stop()
+
+    assert calls == ["first"]
+    assert Job.objects.get().state == JobState.READY
+
+
+def test_of_jobs_that_are_not_short_none_is_judged(
+    judged: type[Judged], worker: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pace, "is_slow", True)
+    for what in ("first", "second"):
+        note.enqueue(what)
+    worker(concurrency=1)
+    until(lambda: JobResult.objects.count() == 2)
+
+    assert calls == ["first", "second"]
