@@ -120,9 +120,9 @@ class AtomicGroup:
     def _transact(self, mates: list[JobInHand], put_back: PutBack) -> list[Outcome]:
         """Run these in one transaction; those for which there was no time are taken out."""
         outcomes: list[Outcome] = []
-        jobs = list(mates)
+        jobs, connection = list(mates), self._connection
         for job in jobs:
-            job.mates, job.connection = mates, self._connection
+            job.mates, job.connection = mates, connection
         with self._transaction():
             began = now = time.monotonic()  # connecting takes none of the jobs' time
             for job in jobs:
@@ -173,13 +173,18 @@ class AtomicGroup:
         outcome = self._executor.attempt(job)
         if not savepoint.is_current:
             raise _TransactionLeft(outcome)
+        if outcome.ending is not Ending.SUCCEEDED or savepoint.is_in_doubt:
+            outcome = self._undo_what_failed(job, outcome, savepoint)
+        savepoint.end()
+        return outcome
+
+    def _undo_what_failed(self, job: JobInHand, outcome: Outcome, savepoint: Savepoint) -> Outcome:
         with self._store.deadline(PATIENCE):
             if outcome.ending is Ending.SUCCEEDED and savepoint.is_broken:
                 broken = TransactionManagementError("The job left its transaction broken.")
                 outcome = self._executor.judge(job, broken)
             if outcome.ending is not Ending.SUCCEEDED:
                 savepoint.roll_back()
-        savepoint.end()
         return outcome
 
     @property

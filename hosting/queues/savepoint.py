@@ -35,6 +35,11 @@ class Savepoint:
         return len(connection.savepoint_ids) == self._depth
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Whether the job may have swallowed an error; which the database is not asked."""
+        return bool(self._connection.needs_rollback or self._connection.errors_occurred)
+
+    @property
     def is_broken(self) -> bool:
         """Whether the job has swallowed an error after which nothing can be committed."""
         connection = self._connection

@@ -11,7 +11,6 @@ Only who hands statements to libpq himself, as psycopg's own objects never do, c
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from django.db.backends.postgresql.base import Cursor
 
@@ -19,24 +18,21 @@ from hosting.queues.stores.libpq import perform_locked
 
 _Base: Any = Cursor
 
-#: The names of those that are not sent yet, by the driver's connection.
-_late: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-
 
 def begin_late(driver: Any, name: str) -> None:
     """Have a savepoint begin with whatever is next in the transaction that goes on."""
     # Another class may note what it executes, and is not to see values in the place of parameters.
     if driver.cursor_factory is _Base:
         driver.cursor_factory = _JoiningCursor
-    _late[driver] = name
-    driver.wait = lambda *args, **kwargs: _wait(driver, *args, **kwargs)
+    driver.wait = _Late(driver, name)
 
 
 def forget_late(driver: Any) -> str | None:
     """Its name, if a savepoint was not sent; it will not be."""
-    if (name := _late.pop(driver, None)) is not None:
-        del driver.wait
-    return name
+    if (late := _late(driver)) is None:
+        return None
+    del driver.wait
+    return late.name
 
 
 def send_late(driver: Any) -> None:
@@ -45,10 +41,27 @@ def send_late(driver: Any) -> None:
         perform_locked(driver, f"SAVEPOINT {name}")
 
 
-def _wait(driver: Any, *args: Any, **kwargs: Any) -> Any:
-    """What psycopg has in all that it does: its generators send when they are waited for."""
-    send_late(driver)
-    return driver.wait(*args, **kwargs)
+class _Late:
+    """A savepoint that is not sent yet, in the place of what psycopg has in all that it does.
+
+    Its generators send when they are waited for.
+    """
+
+    __slots__ = ("_driver", "name")
+
+    def __init__(self, driver: Any, name: str) -> None:
+        self._driver = driver
+        self.name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        driver = self._driver
+        send_late(driver)
+        return driver.wait(*args, **kwargs)
+
+
+def _late(driver: Any) -> _Late | None:
+    wait = vars(driver).get("wait")
+    return wait if type(wait) is _Late else None
 
 
 class _JoiningCursor(_Base):  # type: ignore[misc]  # the stubs know little of this class
@@ -56,7 +69,7 @@ class _JoiningCursor(_Base):  # type: ignore[misc]  # the stubs know little of t
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         driver = self.connection
-        if driver not in _late or options or not isinstance(query, str):
+        if options or not isinstance(query, str) or _late(driver) is None:
             return super().execute(query, params, **options)
         # Put together here: psycopg would keep each text, with a name that never comes again.
         text = query if params is None else self.mogrify(query, params)

@@ -65,12 +65,12 @@ class SQLStore(GenericStore):
         connection.savepoint_state += 1  # Django's own count, so that no two have one name
         name = f"hosting_x{connection.savepoint_state}"
         connection.validate_no_broken_transaction()
-        with connection.wrap_database_errors:
-            self._begin_savepoint(connection, name, late)
+        self._begin_savepoint(connection, name, late)
         return name
 
     def _begin_savepoint(self, connection: Any, name: str, late: bool) -> None:
-        self._perform(connection, f"SAVEPOINT {name}")
+        with connection.wrap_database_errors:
+            self._perform(connection, f"SAVEPOINT {name}")
 
     @abstractmethod
     def _perform(self, connection: Any, statement: str) -> None:
