@@ -1,10 +1,11 @@
 """Whatever an atomic job does first with its connection, its savepoint begins before that."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import ProgrammingError, connection
 from psycopg import sql
 
 from hosting import task
@@ -45,6 +46,12 @@ def by_django_with_rows() -> None:
 def without_parameters() -> None:
     with connection.cursor() as cursor:
         cursor.execute(INSERT)
+
+
+def after_what_cannot_be_adapted() -> None:
+    with connection.cursor() as cursor, suppress(ProgrammingError):
+        cursor.execute(INSERT_GIVEN, [object()])
+    by_django()
 
 
 def by_many() -> None:
@@ -124,6 +131,7 @@ WAYS = {
         by_django,
         by_django_with_rows,
         without_parameters,
+        after_what_cannot_be_adapted,
         by_many,
         by_two_in_one_text,
         by_composed,
