@@ -40,15 +40,19 @@ class Bell:
         with self._lock, suppress(OSError):  # it is full of rings, or nobody waits any more
             os.write(self._rope, b".")
 
-    def wait(self, seconds: float | None, others: Iterable[int] = ()) -> bool:
-        """Wait up to `seconds` (None: for ever), or until one of `others` is readable.
-
-        False if the time was over.
-        """
+    def wait(self, seconds: float | None, others: Iterable[int] = ()) -> None:
+        """Wait up to `seconds` (None: for ever), or until one of `others` is readable."""
         with selectors.DefaultSelector() as selector:
-            for descriptor in (self._rung, *others):
+            for descriptor in (self.fileno(), *others):
                 selector.register(descriptor, selectors.EVENT_READ)
-            ready = selector.select(seconds)
+            selector.select(seconds)
+        self.hush()
+
+    def fileno(self) -> int:
+        """A descriptor that is readable from a ring until `hush`, for a selector."""
+        return self._rung
+
+    def hush(self) -> None:
+        """Forget what was rung so far."""
         with suppress(BlockingIOError):
             os.read(self._rung, 4096)
-        return bool(ready)

@@ -8,6 +8,7 @@ in the moment before a worker sleeps. Workers look by themselves from time to ti
 from __future__ import annotations
 
 import logging
+import selectors
 import time
 from collections.abc import Callable
 from typing import Any
@@ -66,6 +67,7 @@ class Listener(Listening):
         self._opens_at: float | None = None  # of the monotonic clock
         self._bell = Bell()
         self._wrapper: Any = None
+        self._encoding = "utf-8"
         self._failures = 0  # in a row
 
     def _interrupt(self) -> None:
@@ -99,6 +101,7 @@ class Listener(Listening):
         self._wrapper = _apart(self._alias)
         try:
             self._execute(f"LISTEN {CHANNEL}")
+            self._encoding = self._wrapper.connection.info.encoding
             # What comes with the answer to a statement.
             self._wrapper.connection.add_notify_handler(self._note)
             if self._inbox is not None:
@@ -106,18 +109,26 @@ class Listener(Listening):
                 self._inbox.note_gap()
             self._failures = 0
             self._ring()
-            socket = self._wrapper.connection.pgconn.socket
-            while not self._closing.is_cancelled:
-                pause = self._see_to_inbox()
-                if self._bell.wait(SILENCE if pause is None else pause, [socket]):
-                    self._hear()
-                elif pause is None:
-                    self._execute("SELECT 1")
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._wrapper.connection.pgconn.socket, selectors.EVENT_READ)
+                selector.register(self._bell, selectors.EVENT_READ)
+                while not self._closing.is_cancelled:
+                    self._wait(selector, self._see_to_inbox())
         finally:
             self._wrapper.close()
 
+    def _wait(self, selector: selectors.BaseSelector, pause: float | None) -> None:
+        """Wait until something is there to be heard, so long at most (None: for a long time)."""
+        ready = [key.fileobj for key, _ in selector.select(SILENCE if pause is None else pause)]
+        if ready and ready != [self._bell]:
+            self._hear()
+        if self._bell in ready:
+            self._bell.hush()
+        elif not ready and pause is None:
+            self._execute("SELECT 1")
+
     def _hear(self) -> None:
-        """Take what the server has sent, if it has.
+        """Take what the server has sent.
 
         Not by psycopg's `notifies`, which looks ten times a second whether it was interrupted.
         """
@@ -127,7 +138,7 @@ class Listener(Listening):
             if not self._is_for_inbox(sent.relname.decode()):
                 is_told = True
             else:
-                self._take(sent.extra.decode(self._wrapper.connection.info.encoding))
+                self._take(sent.extra.decode(self._encoding))
         if is_told:
             self._ring()
 
