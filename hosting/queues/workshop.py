@@ -24,7 +24,6 @@ from hosting.queues.execution import Executor, JobTimedOut
 from hosting.queues.hand import Holder, JobInHand
 from hosting.queues.housekeeping import restore_connections
 from hosting.queues.joblog import log_job
-from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.pace import Pace
 from hosting.queues.parallelism import Parallelism
@@ -34,6 +33,7 @@ from hosting.queues.settling import LARGE
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.duties import SUSPECT
 from hosting.queues.stores.values import Claim
+from hosting.queues.suspects import Suspects
 from hosting.scope import refresh_connections
 from hosting.threads import thread_stack
 
@@ -73,8 +73,7 @@ class Workshop:
         self._executor = executor
         self._atomic = AtomicGroup(store, executor, self._note, self._move)
         self._recess = Recess()
-        self._suspicion = threading.Lock()
-        self._suspects: deque[JobInHand] = deque()  # of those in hand, they wait for each other
+        self._suspects = Suspects(store, lambda job: self._execute_any(job, 1))
         self._presence = presence
         self._pending = pending
         self._wake = wake
@@ -151,10 +150,10 @@ class Workshop:
 
     def empty(self) -> None:
         """Have given back what has not begun."""
-        for line in (self._waiting, self._suspects):
-            with suppress(IndexError):
-                while True:
-                    self._unbegun.append(line.popleft())
+        with suppress(IndexError):
+            while True:
+                self._unbegun.append(self._waiting.popleft())
+        self._unbegun.extend(self._suspects.take_all())
 
     def take_unbegun(self) -> list[JobInHand]:
         """What is to be given back."""
@@ -206,28 +205,7 @@ class Workshop:
     def _execute(self, job: JobInHand) -> bool:
         if job.claim.deaths < SUSPECT:
             return self._execute_any(job, LARGEST)
-        self._suspects.append(job)
-        return self._execute_suspects()
-
-    def _execute_suspects(self) -> bool:
-        """Of those that may have killed a worker, run one at a time: if it does, it was that one.
-
-        Whoever runs one runs the others too, so that no thread waits for it.
-        """
-        while self._suspects and self._suspicion.acquire(blocking=False):
-            try:
-                job = self._suspects.popleft()
-                is_here = self._execute_any(job, 1)
-                with suppress(*DATABASE_TROUBLE), self._store.deadline(PATIENCE):
-                    self._store.upkeep.acquit(job.claim.id, job.claim.fence)
-                refresh_connections()
-            except IndexError:  # another was quicker
-                continue
-            finally:
-                self._suspicion.release()
-            if not is_here:
-                return False
-        return True
+        return self._suspects.run(job)
 
     def _execute_any(self, job: JobInHand, largest: int) -> bool:
         outcome = self._executor.prepare(job)

@@ -37,6 +37,7 @@ from hosting.queues.stores.new import initial_state
 from hosting.queues.stores.sqlstore import SQLStore, is_watched, require_ready
 from hosting.queues.stores.statements import postgresql as statements
 from hosting.queues.stores.statements.delivery import DELIVER
+from hosting.queues.stores.statements.parameters import as_text, columns, limit_key, places
 from hosting.queues.stores.statements.postgresql import array, numbered, quoted, settled
 from hosting.queues.stores.upkeep import TableUpkeep
 from hosting.queues.stores.values import (
@@ -53,9 +54,6 @@ from hosting.queues.stores.values import (
 #: A transaction of another level fails when it writes what others have written meanwhile.
 _SEE_UPDATES = (None, IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED)
 
-#: What comes before every key.
-START = (-32768, float("-inf"), UUID(int=0))
-
 
 class PostgreSQLStore(SQLStore):
     """Keeps jobs in PostgreSQL."""
@@ -66,15 +64,15 @@ class PostgreSQLStore(SQLStore):
         if jobs:
             write_limits(self, jobs[:1])
             first = jobs[0]
-            columns = [
+            arrays = [
                 array(str(job.id) for job in jobs),
                 array(quoted(job.args) for job in jobs),
                 array(quoted(job.kwargs) for job in jobs),
             ]
             shared = [first.backend, first.queue_name, -first.priority, first.task_path]
-            rest = [first.options, _limit_key(first), first.expires_in, first.batch_id]
+            rest = [first.options, limit_key(first), first.expires_in, first.batch_id]
             state = [first.run_after, initial_state(first)]
-            self._fetch(statements.INSERT_MANY, [*state, *columns, *shared, *rest, first.backend])
+            self._fetch(statements.INSERT_MANY, [*state, *arrays, *shared, *rest, first.backend])
 
     def exchange(self, settlements: Sequence[Settlement], wanted: Wanted | None) -> Exchange:
         if any(isinstance(each.result, Retry) for each in settlements):
@@ -85,7 +83,7 @@ class PostgreSQLStore(SQLStore):
         ended = settled(settlements)
         if wanted and names:
             statement = statements.claim(len(names), wanted.limit, settles=True)
-            rows = self._fetch(statement, [*ended, *_places(wanted, names)])
+            rows = self._fetch(statement, [*ended, *places(wanted, names)])
         else:
             rows = self._fetch(statements.SETTLE, ended)
         refused, moment = rows[0][:2]
@@ -98,7 +96,7 @@ class PostgreSQLStore(SQLStore):
         chosen = [backend] if queues is None else [backend, list(queues)]
         first: list[Any] = [] if after is None else chosen
         if after:
-            first = [*_columns(after), backend]
+            first = [*columns(after), backend]
         statement = statements.look(
             asks=after is not None, behind=bool(after), chooses=queues is not None
         )
@@ -205,7 +203,7 @@ class PostgreSQLStore(SQLStore):
             return []
         is_alone = wanted.may_be_lost and self.connection.get_autocommit()
         statement = statements.claim(len(names), wanted.limit, is_alone=is_alone)
-        return self._in_order(self._fetch(statement, _places(wanted, names)))
+        return self._in_order(self._fetch(statement, places(wanted, names)))
 
     def deliver(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime | None:
         connection: Any = self.connection
@@ -230,7 +228,7 @@ class PostgreSQLStore(SQLStore):
             job.args,
             job.kwargs,
             job.options,
-            _limit_key(job),
+            limit_key(job),
         ]
         unique_key = None if job.unique_period is not None else job.unique_key
         rest = [unique_key, job.unique_until_claimed, job.batch_id, job.backend]
@@ -254,7 +252,7 @@ class PostgreSQLStore(SQLStore):
     ) -> float:
         """Write the row of a job that is due at once, by this statement; when that was."""
         require_ready(connection)
-        texts = [None if each is None else _text(each) for each in parameters]
+        texts = [None if each is None else as_text(each) for each in parameters]
         # In libpq's hands a text ends at its first zero; the cursor refuses it.
         is_odd = b"\0" in b"".join(filter(None, texts))
         if is_odd or is_watched(connection) or not can_ask(connection.connection):
@@ -289,29 +287,3 @@ class _PostgreSQLUpkeep(TableUpkeep):
 
     def _is_any(self, lost: QuerySet[Job]) -> bool:
         return self._store.has_lost()
-
-
-def _places(wanted: Wanted, names: Collection[str]) -> list[Any]:
-    """The parameters of a claim."""
-    backend = wanted.backend
-    rest = [wanted.limit, wanted.worker_id]
-    places = {name: wanted.after.get(name, START) for name in names}
-    if len(places) == 1:
-        [(name, key)] = places.items()
-        return [name, *key, backend, backend, name, *rest]
-    return [*_columns(places), backend, backend, *rest]
-
-
-def _columns(places: Mapping[str, Key]) -> list[list[Any]]:
-    """Names and keys by column, as arrays."""
-    rows = [(name, *key) for name, key in places.items()]
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _text(value: Any) -> bytes:
-    """The value as PostgreSQL reads it; a member of an enumeration of texts is its text."""
-    return str.encode(value) if isinstance(value, str) else str(value).encode()
-
-
-def _limit_key(job: NewJob) -> str:
-    return job.limit.key if job.limit else ""
