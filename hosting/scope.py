@@ -135,7 +135,7 @@ def refresh_connections(kept: Collection[str] = ()) -> None:
     There, it would close the connection under the feet of whoever began the transaction. Those of
     the `kept` aliases are left to whoever keeps them.
     """
-    if connections_are_in_order():
+    if connections_are_in_order(kept):
         return
     reset_queries()
     for connection in connections.all(initialized_only=True):
@@ -145,18 +145,18 @@ def refresh_connections(kept: Collection[str] = ()) -> None:
             connection.close_if_unusable_or_obsolete()
 
 
-def connections_are_in_order() -> bool:
-    """Whether every connection of this thread is in order, and no query of it is logged.
+def connections_are_in_order(kept: Collection[str] = ()) -> bool:
+    """Whether every connection of this thread but the kept is in order, and none logs a query.
 
     Asking `connections` and each of them takes longer than a short unit of work. So this looks
     straight into where it keeps what this thread has, and says no to anything there that it does
     not know.
     """
     try:
-        kept = connections._connections._storage.__dict__  # type: ignore[attr-defined]  # private
+        there = connections._connections._storage.__dict__  # type: ignore[attr-defined]  # private
     except AttributeError:
         return False
-    return all(_is_in_order(connection) for connection in kept.values())
+    return all(_is_in_order(each) for alias, each in there.items() if alias not in kept)
 
 
 def _is_in_order(connection: Any) -> bool:

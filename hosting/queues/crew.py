@@ -43,11 +43,11 @@ class Crew:
         """Have up to so many more threads call `work`."""
         with self._lock:
             for _ in range(min(count, self._size - self._awake)):
-                self._awake += 1
-                if self._threads < self._awake:
+                if self._threads == self._awake:
+                    ServiceThread(f"{self._name}-{self._made + 1}", self._live)  # or there is none
                     self._threads += 1
                     self._made += 1
-                    ServiceThread(f"{self._name}-{self._made}", self._live)
+                self._awake += 1
                 self._calls.put(True)
 
     def write_off(self) -> None:

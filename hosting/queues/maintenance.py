@@ -94,7 +94,6 @@ class Maintenance:
                 len(rescue.given_back),
                 extra=log_fields(),
             )
-            wake_all(self._store)
         for job_id in rescue.buried:
             logger.error(
                 "Job %s has failed: the processes that executed it have ended before it did",
@@ -107,6 +106,8 @@ class Maintenance:
                 job_id,
                 extra={**log_fields(), "job": str(job_id)},
             )
+        if rescue.given_back:
+            wake_all(self._store)
         return rescue.count
 
     def _prune(self) -> int:

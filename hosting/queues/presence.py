@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -35,7 +35,7 @@ RENEWALS = 6
 #: The share of that time that is left unused, as clocks may differ in rate.
 MARGIN = 0.1
 
-#: Of how many disowned jobs it is remembered that they are: it takes moments until it is known.
+#: Of how many disowned claims it is remembered that they are: what tells of one comes in moments.
 DISOWNED = 1_000
 
 
@@ -45,12 +45,14 @@ class Presence:
     def __init__(self, store: Store, dead_after: float) -> None:
         self.name = process_name()
         self.dead_after = dead_after
-        #: What the workers of this process hold.
-        self.held: set[UUID] = set()
+        #: The fences of what the workers of this process hold.
+        self.held: dict[UUID, int] = {}
+        #: Whether this process may have claims that it knows nothing of.
+        self.may_have_strays = False
         self._lock = threading.Lock()
         self._claiming = 0  # workers that may have claims of which `held` says nothing yet
-        self._disowned: deque[UUID] = deque(maxlen=DISOWNED)
-        #: Called, on any thread, when it has become sure.
+        self._disowned: deque[tuple[UUID, int]] = deque(maxlen=DISOWNED)
+        #: Called, on any thread, when it has become sure, or there may be strays.
         self.callbacks: list[Callable[[], object]] = []
         self.ears = Ears(store, self.name)
         self._store = store
@@ -75,13 +77,29 @@ class Presence:
             with self._lock:
                 self._claiming -= 1
 
-    def takes(self, job_id: UUID) -> bool:
-        """Hold a job that somebody else has claimed for this process; False if it is disowned."""
+    def holds(self, claims: Iterable[Claim]) -> None:
+        """Note that these claims are held."""
+        self.held.update((claim.id, claim.fence) for claim in claims)
+
+    def lets_go(self, claim: Claim) -> None:
+        """Note that a claim is held no more; there may be a later one of the same job."""
         with self._lock:
-            if job_id in self._disowned:
+            if self.held.get(claim.id) == claim.fence:
+                del self.held[claim.id]
+
+    def takes(self, claim: Claim) -> bool:
+        """Hold a claim that somebody else has made for this process; False if it is disowned."""
+        with self._lock:
+            if (claim.id, claim.fence) in self._disowned:
                 return False
-            self.held.add(job_id)
+            self.held[claim.id] = claim.fence
             return True
+
+    def doubt(self) -> None:
+        """Have the workers of this process look for strays."""
+        self.may_have_strays = True
+        for callback in list(self.callbacks):
+            callback()
 
     def strays(self, claims: Sequence[Claim]) -> Sequence[Claim] | None:
         """Of claims that the database has just given as this process's, those it knows nothing of.
@@ -92,8 +110,8 @@ class Presence:
         with self._lock:
             if self._claiming:
                 return None
-            strays = [claim for claim in claims if claim.id not in self.held]
-            self._disowned.extend(claim.id for claim in strays)
+            strays = [claim for claim in claims if self.held.get(claim.id) != claim.fence]
+            self._disowned.extend((claim.id, claim.fence) for claim in strays)
             return strays
 
     def begin(self) -> None:

@@ -2,11 +2,13 @@
 
 A stray is claimed for this process, which knows nothing of it: the answer to the claim was lost, or
 it was delivered while nobody listened. As the process lives, nobody else would ever take it over;
-so it is looked for whenever that may have happened, and given back.
+so it is looked for whenever that may have happened, and now and then, and given back.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 
 from hosting.queues.presence import Presence
@@ -19,6 +21,9 @@ from hosting.queues.workshop import Workshop
 
 #: Seconds until strays are looked for again, where it could not be told what is one.
 AGAIN = 0.05
+
+#: Seconds after which they are looked for without a reason: there may be one not thought of.
+CAUTION = 60.0
 
 
 class Reception:
@@ -37,58 +42,66 @@ class Reception:
         self._workshop = workshop
         self._order = order
         self._wake = wake
+        self._taking = threading.Lock()
         self._is_closed = False
         self._inbox: Inbox | None = None
-        self._may_have_strays = False
+        self._looks_at = time.monotonic() + CAUTION
 
     def open(self, inbox: Inbox) -> None:
         """Have it used for this worker whenever it rests."""
         self._inbox = inbox
 
     def take(self, claim: Claim) -> None:
-        """Begin a job that was claimed for this worker as it rested; on any thread."""
-        if not self._presence.takes(claim.id):
-            return  # it was given back before it came
-        if self._takes_more and self._workshop.has_room:
-            self._workshop.begin([claim])  # which wakes the worker when it has ended
-        else:
+        """Begin a job that was claimed for this worker as it rested; on any thread.
+
+        What comes after the end is a stray, for who looks for those.
+        """
+        with self._taking:
+            if self._is_closed or not self._presence.takes(claim):
+                return
+            if self._workshop.has_room and not self._order.claims_no_more.is_cancelled:
+                self._workshop.begin([claim])  # which wakes the worker when it has ended
+                return
             self._workshop.refuse(claim)
-            self._wake()
+        self._wake()
 
     def follow(self, *, has_more: bool) -> None:
         """Be open if a job would have the worker to itself; `has_more`: it may find one itself."""
         if self._inbox is not None:
             is_busy = has_more or len(self._workshop) > 0 or not self._presence.is_sure
-            self._inbox.want(self._takes_more and not is_busy)
+            self._inbox.want(not is_busy and not self._order.claims_no_more.is_cancelled)
 
     def close(self) -> None:
         """Take nothing any more."""
-        self._is_closed = True
+        with self._taking:
+            self._is_closed = True
         if self._inbox is not None:
             self._inbox.want(False)
+            self.doubt()
 
     def doubt(self) -> None:
-        """Have strays looked for, as the answer to a claim may have been lost."""
-        self._may_have_strays = True
+        """Have strays looked for, by whichever worker of this process looks next."""
+        self._presence.doubt()
 
     def give_strays_back(self) -> None:
         """Give strays back, if there may be any; raises what the database raises."""
-        if self._inbox is not None:
-            self._may_have_strays |= self._inbox.has_missed()
-        if not self._may_have_strays:
+        has_missed = self._inbox is not None and self._inbox.has_missed()
+        is_time = has_missed or time.monotonic() >= self._looks_at
+        if not is_time and not self._presence.may_have_strays:
             return
-        strays = self._presence.strays(self._store.held_by(self._presence.name))
-        if strays is None:
-            return  # another worker of this process claims; so it is tried again
-        if strays:
-            self._store.release(strays, begun=False)
-            wake_all(self._store)
-        self._may_have_strays = False
+        self._looks_at = time.monotonic() + CAUTION
+        self._presence.may_have_strays = False  # what comes from now on is another reason
+        try:
+            strays = self._presence.strays(self._store.held_by(self._presence.name))
+            if strays:
+                self._store.release(strays, begun=False)
+                wake_all(self._store)
+        except BaseException:
+            self._presence.may_have_strays = True
+            raise
+        if strays is None:  # another worker of this process claims; so it is tried again
+            self._presence.may_have_strays = True
 
     def pause(self) -> float | None:
         """Seconds until it is to be tried again; None if nothing is to be done."""
-        return AGAIN if self._may_have_strays else None
-
-    @property
-    def _takes_more(self) -> bool:
-        return not self._is_closed and not self._order.claims_no_more.is_cancelled
+        return AGAIN if self._presence.may_have_strays else None

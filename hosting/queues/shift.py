@@ -143,11 +143,14 @@ class Shift:
         stack.enter_context(subscribed(store.alias, self._ring))
         if settings.listen:
             told = self._ring if store.tells_of_jobs else self._hint
-            inbox = Inbox(backend.alias, duty.queues, settings.dead_after, self._reception.take)
+            inbox = Inbox(
+                backend.alias, duty.queues, self._presence.dead_after, self._reception.take
+            )
             self._presence.ears.lend(self, inbox)
             self._reception.open(inbox)
             stack.callback(self._give_back_last)
             self._lookout.is_told = stack.enter_context(store.listening(told, inbox))
+            stack.callback(self._reception.close)  # also if this ends by an error
 
     def _listen(self, is_asleep: bool) -> None:
         self._presence.ears.note(self, is_asleep)
@@ -185,6 +188,7 @@ class Shift:
                 self._serve()
         except DATABASE_TROUBLE as error:
             self._reception.doubt()
+            self._reception.follow(has_more=True)
             self._has_rested = False
             self._lookout.ring()
             pause = self._outage.note(error)
@@ -280,11 +284,12 @@ class Shift:
     def _give_back_last(self) -> None:
         """Give back what was delivered until nobody listened any more, if there is time.
 
-        What is left is taken over by others, as this process holds nothing any more.
+        What is left is for another worker of this process, or for others, once this process holds
+        nothing any more.
         """
+        self._reception.doubt()
         if self._outage.has_begun or self._order.over.is_cancelled:
             return
-        self._reception.doubt()
         with suppress(*DATABASE_TROUBLE), self._store.deadline(LAST):
             self._give_back()
             self._reception.give_strays_back()

@@ -99,7 +99,7 @@ class Workshop:
         now = holder.since
         jobs = [JobInHand(claim, self.told, holder) for claim in claims]
         self._in_hand.update((job.claim.id, job) for job in jobs)
-        self._presence.held.update(job.claim.id for job in jobs)
+        self._presence.holds(claims)
         self._executor.look_for_listeners()
         if not self._waiting:
             self._last_move = now
@@ -170,8 +170,8 @@ class Workshop:
     def drop(self, ids: Iterable[UUID]) -> None:
         """Forget jobs that are in hand no more."""
         for job_id in ids:
-            self._in_hand.pop(job_id, None)
-            self._presence.held.discard(job_id)
+            if (job := self._in_hand.pop(job_id, None)) is not None:
+                self._presence.lets_go(job.claim)
 
     def close(self) -> None:
         """Let the threads end after what they do now."""

@@ -46,6 +46,24 @@ def test_workers_share_few_connections(own_server: Server, own_project: Project)
     assert fleet.number(effects, jobs, 2 * jobs) == jobs  # of the atomic ones, once each
 
 
+def test_who_forgets_to_say_so_is_slower_and_loses_nothing(
+    own_server: Server, own_project: Project
+) -> None:
+    """With LISTEN as it comes: what is sent to a session of the pooler reaches nobody."""
+    fleet, jobs = Fleet(own_project), 20
+    with Pooler(own_server.port, CONNECTIONS) as pooler:
+        behind = own_project.database_url.replace(f":{own_server.port}/", f":{pooler.port}/")
+        behind += "?disable_server_side_cursors=true"
+        fleet.start_one(DATABASE_URL=behind)
+        fleet.wait_for_output("Hosting ")
+        process = fleet.enqueueing("note", jobs, "--every=0.05", DATABASE_URL=behind)
+        fleet.wait_for_results()
+        assert process.wait_exit(LONG) == 0, process.output
+        fleet.stop()
+    account = fleet.account()
+    assert (account.lost, account.left, account.duplicates) == (0, 0, 0)
+
+
 def connections(fleet: Fleet) -> int:
     """How many connections there are to the fleet's database beside those of the tests."""
     return fleet.number(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from hosting.compat import TaskResultStatus
@@ -21,7 +22,7 @@ from hosting.queues import backends, lulls, reception, workshop
 from hosting.queues.backends import LONGEST_PATH
 from hosting.queues.options import LONGEST_NAME
 from hosting.queues.presence import Presence
-from hosting.queues.stores import store_for
+from hosting.queues.stores import listener, store_for
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.delivery import LARGEST
 from hosting.queues.stores.inbox import Inbox
@@ -304,7 +305,7 @@ def test_in_a_transaction_nothing_is_delivered(store: Store, desk: Desk) -> None
 
 def test_what_is_no_job_is_ignored(store: Store, desk: Desk) -> None:
     assert desk.inbox.has_missed()  # as before it listened
-    for text in ("", "[]", "{}", "[1]", '["x"]', "no JSON", "[null]"):
+    for text in ("[]", "{}", "[1]", '["x"]', "no JSON", "[null]"):
         execute("SELECT pg_notify(%s, %s)", desk.inbox.channel, text)
     job = deliver(store)
     assert desk.gets().id == job
@@ -504,7 +505,7 @@ def test_a_stray_is_not_taken_once_it_was_disowned(store: Store) -> None:
     add(store)
     claimed = claim_one(store)
     assert presence.strays([claimed]) == [claimed]
-    assert not presence.takes(claimed.id)
+    assert not presence.takes(claimed)
     assert claimed.id not in presence.held
 
 
@@ -512,8 +513,10 @@ def test_what_is_held_is_no_stray(store: Store) -> None:
     presence = Presence(store, LEASE)
     add(store)
     claimed = claim_one(store)
-    assert presence.takes(claimed.id)
+    assert presence.takes(claimed)
     assert presence.strays([claimed]) == []
+    presence.lets_go(claimed)
+    assert presence.strays([claimed]) == [claimed]
 
 
 def test_while_a_worker_claims_nobody_can_tell_what_is_a_stray(store: Store) -> None:
@@ -522,5 +525,135 @@ def test_while_a_worker_claims_nobody_can_tell_what_is_a_stray(store: Store) -> 
     claimed = claim_one(store)
     with presence.claiming():
         assert presence.strays([claimed]) is None
-        presence.held.add(claimed.id)
+        presence.holds([claimed])
     assert presence.strays([claimed]) == []
+
+
+def test_who_lets_go_of_a_claim_leaves_a_later_one_alone(store: Store) -> None:
+    """As where one worker gives a job back that another of the process claims at once."""
+    presence = Presence(store, LEASE)
+    add(store)
+    earlier = claim_one(store)
+    presence.holds([earlier])
+    store.release([earlier], begun=False)
+    later = claim_one(store)
+    presence.holds([later])
+    presence.lets_go(earlier)
+    assert presence.strays([later]) == []
+
+
+# When something is wrong
+
+
+def test_without_its_migration_a_job_is_added_in_the_other_way(store: Store, desk: Desk) -> None:
+    execute("ALTER TABLE hosting_hostprocess RENAME COLUMN inboxes TO others")
+    try:
+        job = new_job()
+        assert store.deliver(job, lambda: None) is None
+    finally:
+        execute("ALTER TABLE hosting_hostprocess RENAME COLUMN others TO inboxes")
+    store.add_one(job, lambda: None)
+    assert store.deliver(new_job(), lambda: None) is None  # nor is it tried again at once
+    assert deliver(store_for("default")) == desk.gets().id
+
+
+def test_a_session_that_does_not_come_back_is_known_to_have_missed_something(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(alias: str) -> Any:
+        raise OperationalError("too many clients already")
+
+    desk.inbox.has_missed()
+    monkeypatch.setattr(listener, "_apart", fail)
+    execute("SELECT pg_terminate_backend(%s)", session_of(desk.inbox.key))
+    until(desk.inbox.has_missed)
+
+
+def test_who_leaves_waits_for_those_that_have_found_it_open(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "FAREWELL", 20.0)
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute(f"SELECT pg_advisory_xact_lock_shared({desk.inbox.gate})")
+            desk.close()
+            until(lambda: first(waiting) == 1)
+            assert is_anybody_listening()
+            cursor.execute("COMMIT")
+        until(lambda: not is_anybody_listening())
+    finally:
+        other.close()
+
+
+def first(statement: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]
+
+
+def is_anybody_listening() -> bool:
+    return any(each.name.startswith("hosting:listen:") for each in threading.enumerate())
+
+
+def test_a_session_that_is_lent_to_others_gets_nothing_more(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a pooler of transactions, where the lock is not there any more when it is let go."""
+    execute("SELECT pg_terminate_backend(%s)", session_of(desk.inbox.key))
+    until(lambda: "interrupted" in caplog.text)
+    until(desk.is_open)
+    caplog.clear()
+    key, desk.inbox.key = desk.inbox.key, 1  # so it lets go of what it does not have
+    desk.inbox.want(False)
+    until(lambda: "set LISTEN to False" in caplog.text)
+    desk.inbox.key = key
+    rings = desk.rings
+    desk.inbox.want(True)
+    until(lambda: desk.rings > rings)  # it listens again
+    assert state_of(deliver(desk.store)) == READY
+
+
+def test_in_an_outage_nothing_is_delivered(worker: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OperationalError("the server is away, but for those who listen")
+
+    running = worker(poll_interval=60.0)
+    until(rests)
+    shift: Any = running.service._shift
+    monkeypatch.setattr(shift._lookout, "refresh", fail)
+    shift._wake.set()
+    until(lambda: not has_open_inbox())
+    monkeypatch.undo()
+
+
+def test_what_comes_after_the_end_is_not_begun(worker: Start) -> None:
+    running = worker(poll_interval=60.0)
+    until(rests)
+    shift: Any = running.service._shift
+    running.stop()
+    tasks.note.enqueue("begun")
+    claimed = claim_one(store_for("default"), worker_id=process_name())
+    shift._reception.take(claimed)
+    assert not shift._workshop
+    assert claimed.id not in shift._presence.held
+    assert tasks.calls == []
+
+
+def test_a_stray_is_found_without_a_reason(worker: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reception, "CAUTION", 0.05)
+    worker(poll_interval=0.05)
+    until(rests)
+    job = claimed_for_this_process()
+    until(lambda: JobResult.objects.filter(id=job).exists())
+
+
+def test_a_stray_of_one_that_has_ended_is_found_by_another_of_its_process(worker: Start) -> None:
+    worker(poll_interval=60.0)
+    second = worker(poll_interval=60.0)
+    until(lambda: len(keys()) == 2 and all(map(session_of, keys())))
+    job = claimed_for_this_process()
+    second.stop(0.0)  # without time to look itself
+    until(lambda: JobResult.objects.filter(id=job).exists())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection, transaction
 
 from hosting.models import HostProcess
 from hosting.queues.ears import Ears
@@ -57,6 +59,30 @@ def test_a_row_that_was_made_anew_is_written_again(ears: Ears, store: Store) -> 
     ears.doubt()
     ears.note(A, True)
     assert is_listening()
+
+
+def test_nobody_waits_for_a_note_that_waits_for_the_database(ears: Ears) -> None:
+    """The sign of life least of all, without which the process loses its claims."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            HostProcess.objects.select_for_update().get(id="me")
+            noting = pool.submit(note_and_close, ears)
+            until(lambda: waits_for_a_lock())
+            ears.doubt()
+            ears.leave(B)
+            assert not noting.done()
+        noting.result(20)
+
+
+def note_and_close(ears: Ears) -> None:
+    ears.note(A, True)
+    connection.close()
+
+
+def waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 def test_a_worker_that_sleeps_is_told_while_another_of_its_process_has_much_to_do(

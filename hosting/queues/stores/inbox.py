@@ -39,6 +39,8 @@ class Inbox:
         self.take = take
         #: Of the lock that is held while the inbox is open.
         self.key = secrets.randbits(63)
+        #: Of the lock that everybody shares who looks whether it is open, until he has committed.
+        self.gate = secrets.randbits(63)
         self.channel = f"hosting_{secrets.token_hex(16)}"
         #: Called, on any thread, when `is_wanted` has changed.
         self.changed: Callable[[], object] = _nothing
@@ -52,6 +54,7 @@ class Inbox:
         """What those need who would send something: values of JSON."""
         return {
             "key": self.key,
+            "gate": self.gate,
             "channel": self.channel,
             "backend": self._backend,
             "queues": None if self._queues is None else sorted(self._queues),

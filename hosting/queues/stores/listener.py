@@ -11,9 +11,10 @@ import logging
 import selectors
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from django.db import connections
+from django.db import Error, InterfaceError, connections
 from psycopg import Notify
 
 from hosting.backoff import Backoff
@@ -23,6 +24,7 @@ from hosting.queues.stores.deadline import connecting_within, deadline, shut_soc
 from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.listening import Listening
 from hosting.queues.stores.values import Claim
+from hosting.threads import FAREWELL
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +36,8 @@ SILENCE = 30.0
 #: Seconds that it may take to answer.
 PATIENCE = 10.0
 
-#: Seconds until an inbox that could not be opened is tried again.
-AGAIN = 0.05
+#: Seconds until an inbox that could not be opened is tried again, at first and at most.
+AGAIN, LONGEST = 0.05, 5.0
 
 #: Seconds that a worker has to rest until its inbox is opened.
 REST = 0.02
@@ -65,14 +67,15 @@ class Listener(Listening):
         self._read = read
         self._is_open = False
         self._opens_at: float | None = None  # of the monotonic clock
+        self._again = AGAIN
+        self._is_proven = False  # that what is sent to the inbox arrives
+        self._is_lent = False  # the session is others' in between
         self._bell = Bell()
         self._wrapper: Any = None
         self._encoding = "utf-8"
         self._failures = 0  # in a row
 
     def _interrupt(self) -> None:
-        if self._wrapper is not None:
-            shut_socket(self._wrapper.connection)
         self._bell.ring()
 
     def _run(self) -> None:
@@ -87,6 +90,7 @@ class Listener(Listening):
                 self._listen()
             except Exception as error:
                 self._failures += 1
+                self._note_gap()  # though nobody listens yet, it may be known by other ways
                 if self._failures == 1 and not self._closing.is_cancelled:
                     logger.warning(
                         "Notifications of %r are interrupted: %s",
@@ -97,7 +101,7 @@ class Listener(Listening):
                 self._closing.wait(BACKOFF.delay(self._failures))
 
     def _listen(self) -> None:
-        self._is_open, self._opens_at = False, None
+        self._is_open, self._opens_at, self._is_proven = False, None, False
         self._wrapper = _apart(self._alias)
         try:
             self._execute(f"LISTEN {CHANNEL}")
@@ -106,14 +110,15 @@ class Listener(Listening):
             self._wrapper.connection.add_notify_handler(self._note)
             if self._inbox is not None:
                 self._execute(f"LISTEN {self._inbox.channel}")
-                self._inbox.note_gap()
+                self._send_to(self._inbox)
             self._failures = 0
-            self._ring()
+            self._note_gap()
             with selectors.DefaultSelector() as selector:
                 selector.register(self._wrapper.connection.pgconn.socket, selectors.EVENT_READ)
                 selector.register(self._bell, selectors.EVENT_READ)
                 while not self._closing.is_cancelled:
                     self._wait(selector, self._see_to_inbox())
+            self._leave_inbox()
         finally:
             self._wrapper.close()
 
@@ -157,6 +162,9 @@ class Listener(Listening):
         """Have a job begun that was claimed for this worker, which rests no more then."""
         if self._inbox is None or self._read is None:
             return
+        if not text:
+            self._is_proven = True
+            return
         try:
             claim = self._read(text)
         except Exception as error:
@@ -166,8 +174,7 @@ class Listener(Listening):
                 error,
                 extra=log_fields(),
             )
-            self._inbox.note_gap()
-            self._ring()
+            self._note_gap()
             return
         self._inbox.take(claim)
         self._inbox.want(False)
@@ -178,14 +185,13 @@ class Listener(Listening):
         It is opened once it has been wanted for a while: a worker that rests for moments only would
         open and close it for nothing, as jobs are delivered after a lull.
         """
-        if self._inbox is None or self._inbox.is_wanted == self._is_open:
-            self._opens_at = None
+        if self._inbox is None or self._inbox.is_wanted == self._is_open or not self._is_proven:
+            self._opens_at, self._again = None, AGAIN
             return None
         if self._is_open:
             # Not at once: the job that has just come needs the interpreter to begin.
             self._closing.wait(ASIDE)
-            self._ask(f"SELECT pg_advisory_unlock({self._inbox.key})")
-            self._is_open = False
+            self._close(self._inbox)
             return 0.0
         now = time.monotonic()
         if self._opens_at is None:
@@ -194,16 +200,59 @@ class Listener(Listening):
             return self._opens_at - now
         # Who enqueues may hold it for a moment, to see whether it is open.
         self._is_open = self._ask(f"SELECT pg_try_advisory_lock({self._inbox.key})")
-        return 0.0 if self._is_open else AGAIN
+        if self._is_open:
+            return 0.0
+        self._again = min(2 * self._again, LONGEST)
+        return self._again
+
+    def _close(self, inbox: Inbox) -> None:
+        self._is_open = False
+        if not self._ask(f"SELECT pg_advisory_unlock({inbox.key})"):
+            self._is_lent = True
+            raise InterfaceError(
+                "The session has lost its lock, so it is lent to others in between, as by a pooler "
+                "of transactions; with these, set LISTEN to False."
+            )
+
+    def _leave_inbox(self) -> None:
+        """Close it, and wait until those have committed who have found it open."""
+        if self._inbox is not None and self._is_open:
+            self._close(self._inbox)
+            self._execute(f"SELECT pg_advisory_lock({self._inbox.gate})", FAREWELL)
+
+    def _send_to(self, inbox: Inbox) -> None:
+        """Send nothing to the inbox by another session: what arrives proves that more would.
+
+        A pooler of transactions may pass on LISTEN, and what is sent to the session to nobody.
+        """
+        if self._is_lent:
+            return
+        other = connections[self._alias]
+        try:
+            with (
+                suppress(Error),  # without a proof it stays closed
+                deadline(other, PATIENCE, shut_socket),
+                connecting_within(other, PATIENCE),
+                other.cursor() as cursor,
+            ):
+                cursor.execute("SELECT pg_notify(%s, '')", [inbox.channel])
+        finally:
+            other.close()
+
+    def _note_gap(self) -> None:
+        """Have looked for what may have been sent while nobody listened."""
+        if self._inbox is not None:
+            self._inbox.note_gap()
+        self._ring()
 
     def _ask(self, statement: str) -> bool:
         return bool(self._execute(statement)[0])
 
-    def _execute(self, statement: str) -> Any:
-        """Have a statement executed; its row, if there is one."""
+    def _execute(self, statement: str, seconds: float = PATIENCE) -> Any:
+        """Have a statement executed within so many seconds; its row, if there is one."""
         with (
-            deadline(self._wrapper, PATIENCE, shut_socket),
-            connecting_within(self._wrapper, PATIENCE),
+            deadline(self._wrapper, seconds, shut_socket),
+            connecting_within(self._wrapper, seconds),
             self._wrapper.cursor() as cursor,
         ):
             cursor.execute(statement)

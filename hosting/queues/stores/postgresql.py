@@ -7,6 +7,7 @@ and inserted into the results, and the next ones are claimed.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import ProgrammingError
 from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from psycopg import IsolationLevel
@@ -55,10 +57,15 @@ from hosting.queues.stores.values import (
 _SEE_UPDATES = (None, IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED)
 
 
+#: Seconds until delivering is tried again where it cannot be done.
+UNABLE = 60.0
+
+
 class PostgreSQLStore(SQLStore):
     """Keeps jobs in PostgreSQL."""
 
     leaves_out_paused = True
+    _delivers_from = 0.0  # of the monotonic clock
 
     def add_many(self, jobs: Sequence[NewJob]) -> None:
         if jobs:
@@ -210,10 +217,17 @@ class PostgreSQLStore(SQLStore):
         # In a transaction it would be claimed long before it is there.
         if not connection.get_autocommit() or not may_deliver(job):
             return None
+        now = time.monotonic()
+        if now < self._delivers_from:
+            return None
         place = (job.backend, job.queue_name)
         values = (*place, -job.priority, job.task_path, job.args, job.kwargs, job.options)
         parameters = [*place, *place, job.id.hex, *values, job.batch_id, job.backend]
-        moment = self._insert_due(connection, DELIVER, parameters, meanwhile)
+        try:
+            moment = self._insert_due(connection, DELIVER, parameters, meanwhile)
+        except ProgrammingError:  # a migration is missing, or a right to read: nothing is written
+            self._delivers_from = now + UNABLE
+            return None
         written_at: datetime = self._moment(moment)
         return written_at
 

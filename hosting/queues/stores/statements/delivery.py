@@ -3,8 +3,10 @@
 While a worker rests, its listening session holds an advisory lock: the database lets go of it in
 the moment in which the session ends, however that comes, so a process that was killed gets nothing.
 Whoever enqueues tries for the same lock, shared, for the time of this one statement: if it is not
-to be had, the worker rests. Processes that have not renewed their row for longer than they should
-are left out, as they may be frozen.
+to be had, the worker rests. Another lock, the gate, is shared by all who do so until they have
+committed: a worker that leaves takes it alone, and then knows that nothing more will come.
+Processes that have not renewed their row for longer than they should are left out, as they may be
+frozen.
 """
 
 from __future__ import annotations
@@ -19,15 +21,18 @@ LEFT = 0.7
 DELIVER = f"""
     WITH taker AS MATERIALIZED (
         SELECT process, channel FROM (
-            SELECT process.id AS process, inbox.channel, inbox.key
+            SELECT process.id AS process, inbox.channel, inbox.key, inbox.gate
             FROM {PROCESS} AS process, jsonb_to_recordset(process.inboxes::jsonb)
-                AS inbox (key bigint, channel text, backend text, queues jsonb, lease float8)
+                AS inbox (
+                    key bigint, gate bigint, channel text, backend text, queues jsonb, lease float8
+                )
             WHERE process.is_listening AND inbox.backend = %s
                 AND (inbox.queues IS NULL OR inbox.queues ? %s)
                 AND process.alive_until > {NOW} + {LEFT} * inbox.lease * interval '1 second'
             ORDER BY random() OFFSET 0
         ) AS found
         WHERE NOT EXISTS (SELECT 1 FROM {PAUSED} WHERE backend = %s AND name = %s)
+            AND pg_try_advisory_xact_lock_shared(gate)
             AND NOT pg_try_advisory_xact_lock_shared(key)
         LIMIT 1
     ), added AS (
