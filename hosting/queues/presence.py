@@ -42,7 +42,7 @@ DISOWNED = 1_000
 class Presence:
     """This process in the eyes of one database, shared by its workers there."""
 
-    def __init__(self, store: Store, dead_after: float) -> None:
+    def __init__(self, store: Store, dead_after: float, earlier: Presence | None = None) -> None:
         self.name = process_name()
         self.dead_after = dead_after
         #: The fences of what the workers of this process hold.
@@ -58,6 +58,8 @@ class Presence:
         self._store = store
         self._upkeep = store.upkeep
         self._until = 0.0
+        self._earlier = earlier  # that of workers which have ended
+        self._has_ended = CancellationToken()
         self._closing = CancellationToken()
         self._is_lost = False
 
@@ -125,9 +127,17 @@ class Presence:
 
     def _run(self) -> None:
         pause = self.dead_after / RENEWALS
+        self._await_earlier(pause)
         while not self._closing.is_cancelled:
             self._closing.wait(pause if self._try(self._renew) else min(1.0, pause))
         self._try(lambda: self._upkeep.retire(self.name))
+        self._has_ended.cancel()
+
+    def _await_earlier(self, seconds: float) -> None:
+        """Wait until the same row does not get the last word of an earlier presence any more."""
+        if self._earlier is not None and self._earlier.name == self.name:
+            self._earlier._has_ended.wait(seconds)
+        self._earlier = None
 
     def _try(self, action: Callable[[], None]) -> bool:
         try:
@@ -171,6 +181,7 @@ class Presence:
 
 _lock = forks.lock()
 _present: dict[str, tuple[Presence, int]] = {}
+_ended: dict[str, Presence] = {}
 
 
 @contextmanager
@@ -179,7 +190,7 @@ def present(store: Store, dead_after: float, callback: Callable[[], object]) -> 
     with _lock:
         presence, workers = _present.get(store.alias, (None, 0))
         if presence is None or presence.name != process_name():  # another process, before a fork
-            presence, workers = Presence(store, dead_after), 0
+            presence, workers = Presence(store, dead_after, _ended.pop(store.alias, None)), 0
             presence.begin()
         presence.callbacks.append(callback)
         _present[store.alias] = (presence, workers + 1)
@@ -192,4 +203,5 @@ def present(store: Store, dead_after: float, callback: Callable[[], object]) -> 
             _present[store.alias] = (presence, workers - 1)
             if workers == 1:
                 del _present[store.alias]
+                _ended[store.alias] = presence
                 presence.end()

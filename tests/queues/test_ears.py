@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,8 @@ from django.db import connection, transaction
 from hosting.models import HostProcess
 from hosting.queues.ears import Ears
 from hosting.queues.stores.base import Store
+from hosting.queues.stores.upkeep import TableUpkeep
+from hosting.threads import thread_stack
 from tests.queues import tasks
 from tests.queues.conftest import RunningWorker, until
 from tests.queues.stores.steps import keeps_places
@@ -100,3 +103,32 @@ def test_a_worker_that_sleeps_is_told_while_another_of_its_process_has_much_to_d
     until(lambda: busy.runtime.beats >= rounds)  # it has looked, and knows that there is more
     assert is_listening()
     assert asleep.error is None
+
+
+def test_the_last_word_of_an_earlier_worker_does_not_count_for_a_later_one(
+    worker: Callable[..., RunningWorker], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not keeps_places(store):
+        pytest.skip("nobody is told by this store")
+    retire, arrived, allowed = TableUpkeep.retire, threading.Event(), threading.Event()
+
+    def retire_late(self: TableUpkeep, process: str) -> None:
+        arrived.set()
+        assert allowed.wait(20)
+        retire(self, process)
+
+    earlier = worker()
+    until(is_listening)
+    monkeypatch.setattr(TableUpkeep, "retire", retire_late)
+    earlier.stop()
+    assert arrived.wait(20)
+    rounds = worker().runtime
+    until(lambda: rounds.beats > 1)
+    allowed.set()
+    until(lambda: not any(map(is_waiting_to_retire, threading.enumerate())))
+    until(is_listening)
+
+
+def is_waiting_to_retire(thread: threading.Thread) -> bool:
+    stack = thread_stack(thread) if thread.name.startswith("hosting:presence:") else ""
+    return "retire_late" in stack
