@@ -186,5 +186,9 @@ def sessions(fleet: Fleet, pid: int) -> tuple[int, int, int]:
         fleet.number(
             "SELECT count(*) FROM hosting_hostprocess WHERE is_listening AND pid = %s", pid
         ),
-        fleet.number("SELECT count(*) FROM pg_locks WHERE locktype = %s", "advisory"),
+        fleet.number(
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database"
+            " WHERE locktype = %s AND datname = current_database()",
+            "advisory",
+        ),
     )

@@ -573,7 +573,10 @@ def test_who_leaves_waits_for_those_that_have_found_it_open(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "FAREWELL", 20.0)
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
     other = connection.copy()
     try:
         with other.cursor() as cursor:

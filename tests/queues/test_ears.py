@@ -84,7 +84,12 @@ def note_and_close(ears: Ears) -> None:
 
 def waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        cursor.execute(
+            # Not pg_stat_activity, which stays the same for as long as a transaction.
+            "SELECT count(*) FROM pg_locks AS waiting WHERE NOT granted AND EXISTS ("
+            "SELECT 1 FROM pg_locks AS here JOIN pg_database ON oid = here.database"
+            " WHERE here.pid = waiting.pid AND datname = current_database())"
+        )
         return bool(cursor.fetchone()[0])
 
 
