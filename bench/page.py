@@ -35,14 +35,12 @@ _MISSED = """Where a goal is missed:
   thread: some dozen microseconds each in a process at work, and ten times as long in one that has
   rested. None of the peers on PostgreSQL is as quick.
 - Jobs that insert a row spend most of their time in the ORM, which holds the interpreter: on
-  PostgreSQL one thread with no queue around it inserts (`orm`) hardly twice what dramatiq
-  does, which neither commits the job with its row nor keeps its result.
+  PostgreSQL one thread with no queue around it inserts (`orm`) less than twice what
+  dramatiq does, which neither commits the job with its row nor keeps its result.
 
 On SQLite huey is measured as it comes, as the goals were: 3,900 jobs a second, 2,200 that insert a
 row. It then waits for the disk at each commit, so "both FULL" compares with this queue when it does
-so too. Without that (`huey-fast`) it is several times faster, and slower than this queue still, but
-for jobs that insert a row and are not `atomic`: there, the worker and its jobs wait for each other
-to write.
+so too. Without that (`huey-fast`) it is several times faster, and slower than this queue still.
 """
 _DATABASES = (POSTGRESQL, SQLITE)
 _PARTS = {
