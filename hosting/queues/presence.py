@@ -100,8 +100,7 @@ class Presence:
     def doubt(self) -> None:
         """Have the workers of this process look for strays."""
         self.may_have_strays = True
-        for callback in list(self.callbacks):
-            callback()
+        self._call_workers()
 
     def strays(self, claims: Sequence[Claim]) -> Sequence[Claim] | None:
         """Of claims that the database has just given as this process's, those it knows nothing of.
@@ -162,8 +161,11 @@ class Presence:
             self._is_lost = False
         if not was_sure:
             self.ears.doubt()  # the row may have been deleted, as that of a dead process
-            for callback in list(self.callbacks):
-                callback()
+            self._call_workers()
+
+    def _call_workers(self) -> None:
+        for callback in list(self.callbacks):
+            callback()
 
     def _note_loss(self, error: Error) -> None:
         if not self._is_lost:

@@ -77,11 +77,6 @@ class Reception:
             self._is_closed = True
         if self._inbox is not None:
             self._inbox.want(False)
-            self.doubt()
-
-    def doubt(self) -> None:
-        """Have strays looked for, by whichever worker of this process looks next."""
-        self._presence.doubt()
 
     def give_strays_back(self) -> None:
         """Give strays back, if there may be any; raises what the database raises."""

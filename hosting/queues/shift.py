@@ -187,7 +187,7 @@ class Shift:
             with self._store.deadline(PATIENCE):
                 self._serve()
         except DATABASE_TROUBLE as error:
-            self._reception.doubt()
+            self._presence.doubt()
             self._reception.follow(has_more=True)
             self._has_rested = False
             self._lookout.ring()
@@ -287,7 +287,7 @@ class Shift:
         What is left is for another worker of this process, or for others, once this process holds
         nothing any more.
         """
-        self._reception.doubt()
+        self._presence.doubt()
         if self._outage.has_begun or self._order.over.is_cancelled:
             return
         with suppress(*DATABASE_TROUBLE), self._store.deadline(LAST):

@@ -1,4 +1,4 @@
-"""Which jobs may be delivered to a worker that rests, and what it is sent of them."""
+"""Which jobs may be delivered to a worker that rests, and how; and what it is sent of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from hosting.queues.stores.values import NewJob
 LARGEST = 2_000
 
 
-def may_deliver(job: NewJob) -> bool:
-    """Whether the job is due at once, unlimited, and short enough to be sent."""
+def delivery_of(job: NewJob) -> list[Any] | None:
+    """The parameters of `DELIVER`; None if the job is not due at once, unlimited, and short."""
     if job.unique_key or job.run_after is not None or job.expires_in is not None:
-        return False
-    if job.is_held or job.limit:
-        return False
-    return len(job.args) + len(job.kwargs) + len(job.options) <= LARGEST
+        return None
+    if job.is_held or job.limit or len(job.args) + len(job.kwargs) + len(job.options) > LARGEST:
+        return None
+    place = (job.backend, job.queue_name)
+    values = (*place, -job.priority, job.task_path, job.args, job.kwargs, job.options)
+    return [*place, *place, job.id.hex, *values, job.batch_id, job.backend]
 
 
 def delivered(text: str) -> tuple[Any, ...]:

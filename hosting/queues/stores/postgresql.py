@@ -28,7 +28,7 @@ from hosting.queues.stores.deadline import (
     no_connecting_after,
     shut_socket,
 )
-from hosting.queues.stores.delivery import delivered, may_deliver
+from hosting.queues.stores.delivery import delivered, delivery_of
 from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.keys import write_limits
@@ -215,21 +215,15 @@ class PostgreSQLStore(SQLStore):
     def deliver(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime | None:
         connection: Any = self.connection
         # In a transaction it would be claimed long before it is there.
-        if not connection.get_autocommit() or not may_deliver(job):
+        if not connection.get_autocommit() or (parameters := delivery_of(job)) is None:
             return None
-        now = time.monotonic()
-        if now < self._delivers_from:
+        if (now := time.monotonic()) < self._delivers_from:
             return None
-        place = (job.backend, job.queue_name)
-        values = (*place, -job.priority, job.task_path, job.args, job.kwargs, job.options)
-        parameters = [*place, *place, job.id.hex, *values, job.batch_id, job.backend]
         try:
-            moment = self._insert_due(connection, DELIVER, parameters, meanwhile)
+            return self._insert_due(connection, DELIVER, parameters, meanwhile)
         except ProgrammingError:  # a migration is missing, or a right to read: nothing is written
             self._delivers_from = now + UNABLE
             return None
-        written_at: datetime = self._moment(moment)
-        return written_at
 
     def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
         state = initial_state(job)
@@ -248,12 +242,11 @@ class PostgreSQLStore(SQLStore):
         rest = [unique_key, job.unique_until_claimed, job.batch_id, job.backend]
         if job.run_after is None and job.expires_in is None:
             values = [*first, state, *rest]
-            moment = self._insert_due(self.connection, statements.INSERT, values, meanwhile)
-        else:
-            meanwhile()
-            waits_until = None if job.is_held else job.run_after
-            times = [job.run_after, job.run_after, job.expires_in, waits_until, state]
-            [(moment, _)] = self._fetch(statements.INSERT_TIMED, [*first, *times, *rest])
+            return self._insert_due(self.connection, statements.INSERT, values, meanwhile)
+        meanwhile()
+        waits_until = None if job.is_held else job.run_after
+        times = [job.run_after, job.run_after, job.expires_in, waits_until, state]
+        [(moment, _)] = self._fetch(statements.INSERT_TIMED, [*first, *times, *rest])
         written_at: datetime = self._moment(moment)
         return written_at
 
@@ -263,7 +256,7 @@ class PostgreSQLStore(SQLStore):
         statement: str,
         parameters: Sequence[Any],
         meanwhile: Callable[[], object],
-    ) -> float:
+    ) -> datetime:
         """Write the row of a job that is due at once, by this statement; when that was."""
         require_ready(connection)
         texts = [None if each is None else as_text(each) for each in parameters]
@@ -272,11 +265,13 @@ class PostgreSQLStore(SQLStore):
         if is_odd or is_watched(connection) or not can_ask(connection.connection):
             meanwhile()
             [(moment, _)] = self._fetch(statement, parameters)
-            return float(moment)
-        with connection.wrap_database_errors:
-            send_late(connection.connection)
-            result = ask(connection.connection, numbered(statement), texts, meanwhile)
-        return float(result.get_value(0, 0))
+        else:
+            with connection.wrap_database_errors:
+                send_late(connection.connection)
+                result = ask(connection.connection, numbered(statement), texts, meanwhile)
+            moment = float(result.get_value(0, 0))
+        written_at: datetime = self._moment(moment)
+        return written_at
 
     def _id(self, value: UUID) -> UUID:
         return value
