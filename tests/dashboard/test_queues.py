@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -179,9 +180,10 @@ class TestTraffic:
     def test_a_bar_is_counted_up_to_a_bound(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        moment = (timezone.now() - timedelta(minutes=10)).timestamp()
+        width = SPANS[-1].width
+        begin = time.time() // width * width
         for number in range(4):
-            made = uuid7_at(moment + number / 1000)
+            made = uuid7_at(begin + number)
             JobResult.objects.filter(pk=ended()).update(id=made)
         monkeypatch.setattr(traffic, "BUDGET", 2)
         assert "At least 3 jobs of the last day have ended" in shown(client.get(PAGE))
