@@ -142,7 +142,7 @@ class AtomicGroup:
             self.room.note(len(jobs), len(outcomes), now - began)
             ended = [each for each in outcomes if each.ending is not Ending.RELEASED]
             with self._store.deadline(PATIENCE):
-                done = self._store.settle([each.settlement for each in ended])
+                done = self._store.settle_last([each.settlement for each in ended])
             if done.refused:
                 raise _ClaimsLost(done.refused)
             callbacks = self._take_callbacks()

@@ -239,6 +239,13 @@ class Store(ABC):
         """Record how attempts ended."""
         return self.exchange(settlements, None)
 
+    def settle_last(self, settlements: Sequence[Settlement]) -> Exchange:
+        """As `settle`, where nothing else follows in the transaction.
+
+        It may be committed by this. If a claim was lost it is not, and can only be rolled back.
+        """
+        return self.settle(settlements)
+
     def claim(self, wanted: Wanted) -> Sequence[Claim]:
         """Claim what is wanted."""
         return self.exchange((), wanted).claims

@@ -61,6 +61,15 @@ def can_ask(driver: Any) -> bool:
     return is_open and driver.pgconn.pipeline_status == PipelineStatus.OFF
 
 
+def begins_plainly(driver: Any) -> bool:
+    """Whether a transaction is about to begin that is like any other of the database."""
+    if driver.pgconn.transaction_status != TransactionStatus.IDLE or driver.autocommit:
+        return False
+    if driver.pgconn.pipeline_status != PipelineStatus.OFF:
+        return False
+    return driver.isolation_level is driver.read_only is driver.deferrable is None
+
+
 def ask(driver: Any, statement: bytes, parameters: Parameters, meanwhile: Meanwhile) -> Any:
     """The answer to a statement with parameters `$1` and so on, as texts.
 
@@ -150,7 +159,20 @@ def answer(driver: Any, meanwhile: Meanwhile | None = None) -> Any:
         if meanwhile is not None:
             meanwhile()
     finally:  # whatever it raises, what was asked is answered
-        [result] = driver.wait(generators.execute(driver.pgconn))
-    if result.status not in _DONE:
-        raise error_from_result(result)
-    return result
+        results = _answers(driver)
+    return results[-1]
+
+
+def ask_several(driver: Any, text: str) -> Any:
+    """The answer to the first of several statements without parameters, if all are executed."""
+    with driver.lock:
+        driver.pgconn.send_query(text.encode(driver.info.encoding))
+        return _answers(driver)[0]
+
+
+def _answers(driver: Any) -> Sequence[Any]:
+    results: Sequence[Any] = driver.wait(generators.execute(driver.pgconn))
+    for result in results:
+        if result.status not in _DONE:
+            raise error_from_result(result)
+    return results

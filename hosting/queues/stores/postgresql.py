@@ -7,7 +7,6 @@ and inserted into the results, and the next ones are claimed.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -15,39 +14,41 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import ProgrammingError
 from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from psycopg import IsolationLevel
 
 from hosting.cancellation import CancellationToken
 from hosting.models import Job
+from hosting.queues.stores.adding import Adding
+from hosting.queues.stores.committing import ends_here, settle_and_commit
 from hosting.queues.stores.deadline import (
     connecting_within,
     deadline,
     no_connecting_after,
     shut_socket,
 )
-from hosting.queues.stores.delivery import delivered, delivery_of
+from hosting.queues.stores.delivery import delivered
 from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.inbox import Inbox
-from hosting.queues.stores.keys import write_limits
-from hosting.queues.stores.latesavepoint import begin_late, forget_late, send_late
-from hosting.queues.stores.libpq import ask, can_ask, fetch, perform
+from hosting.queues.stores.latesavepoint import begin_late, forget_late
+from hosting.queues.stores.libpq import (
+    ask_several,
+    begins_plainly,
+    can_ask,
+    fetch,
+    perform,
+)
 from hosting.queues.stores.listener import Listener
-from hosting.queues.stores.new import initial_state
-from hosting.queues.stores.sqlstore import SQLStore, is_watched, require_ready
 from hosting.queues.stores.statements import postgresql as statements
-from hosting.queues.stores.statements.delivery import DELIVER
-from hosting.queues.stores.statements.parameters import as_text, columns, limit_key, places
-from hosting.queues.stores.statements.postgresql import array, numbered, quoted, settled
+from hosting.queues.stores.statements.parameters import columns, places
+from hosting.queues.stores.statements.postgresql import settled
 from hosting.queues.stores.upkeep import TableUpkeep
 from hosting.queues.stores.values import (
     Claim,
     Exchange,
     Key,
     Look,
-    NewJob,
     Retry,
     Settlement,
     Wanted,
@@ -57,32 +58,13 @@ from hosting.queues.stores.values import (
 _SEE_UPDATES = (None, IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED)
 
 
-#: Seconds until delivering is tried again where it cannot be done.
-UNABLE = 60.0
-
-
-class PostgreSQLStore(SQLStore):
+class PostgreSQLStore(Adding):
     """Keeps jobs in PostgreSQL."""
 
     leaves_out_paused = True
-    _delivers_from = 0.0  # of the monotonic clock
-
-    def add_many(self, jobs: Sequence[NewJob]) -> None:
-        if jobs:
-            write_limits(self, jobs[:1])
-            first = jobs[0]
-            arrays = [
-                array(str(job.id) for job in jobs),
-                array(quoted(job.args) for job in jobs),
-                array(quoted(job.kwargs) for job in jobs),
-            ]
-            shared = [first.backend, first.queue_name, -first.priority, first.task_path]
-            rest = [first.options, limit_key(first), first.expires_in, first.batch_id]
-            state = [first.run_after, initial_state(first)]
-            self._fetch(statements.INSERT_MANY, [*state, *arrays, *shared, *rest, first.backend])
 
     def exchange(self, settlements: Sequence[Settlement], wanted: Wanted | None) -> Exchange:
-        if any(isinstance(each.result, Retry) for each in settlements):
+        if _are_repeated(settlements):
             return super().exchange(settlements, wanted)  # several statements, in a transaction
         if not settlements:
             return Exchange(claims=self._claim(wanted)) if wanted else Exchange()
@@ -96,6 +78,13 @@ class PostgreSQLStore(SQLStore):
         refused, moment = rows[0][:2]
         claims = [row[2:] for row in rows if row[2:3] not in ((), (None,))]
         return Exchange(frozenset(refused or ()), self._moment(moment), self._in_order(claims))
+
+    def settle_last(self, settlements: Sequence[Settlement]) -> Exchange:
+        connection: Any = self.connection
+        if not settlements or _are_repeated(settlements) or not ends_here(connection):
+            return self.settle(settlements)
+        refused, moment = settle_and_commit(connection, settlements)
+        return Exchange(refused, self._moment(moment))
 
     def look(
         self, backend: str, queues: Collection[str] | None, after: Mapping[str, Key] | None
@@ -117,8 +106,12 @@ class PostgreSQLStore(SQLStore):
         perform(connection.connection, statement)
 
     def _begin_savepoint(self, connection: Any, name: str, late: bool) -> None:
-        if late and can_ask(connection.connection):
-            begin_late(connection.connection, name)
+        driver = connection.connection
+        if late and can_ask(driver):
+            begin_late(driver, name)
+        elif begins_plainly(driver):
+            with connection.wrap_database_errors:
+                ask_several(driver, f"BEGIN;SAVEPOINT {name}")  # psycopg would send each by itself
         else:
             super()._begin_savepoint(connection, name, late)
 
@@ -212,67 +205,6 @@ class PostgreSQLStore(SQLStore):
         statement = statements.claim(len(names), wanted.limit, is_alone=is_alone)
         return self._in_order(self._fetch(statement, places(wanted, names)))
 
-    def deliver(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime | None:
-        connection: Any = self.connection
-        # In a transaction it would be claimed long before it is there.
-        if not connection.get_autocommit() or (parameters := delivery_of(job)) is None:
-            return None
-        if (now := time.monotonic()) < self._delivers_from:
-            return None
-        try:
-            return self._insert_due(connection, DELIVER, parameters, meanwhile)
-        except ProgrammingError:  # a migration is missing, or a right to read: nothing is written
-            self._delivers_from = now + UNABLE
-            return None
-
-    def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
-        state = initial_state(job)
-        first = [
-            job.id.hex,
-            job.backend,
-            job.queue_name,
-            -job.priority,
-            job.task_path,
-            job.args,
-            job.kwargs,
-            job.options,
-            limit_key(job),
-        ]
-        unique_key = None if job.unique_period is not None else job.unique_key
-        rest = [unique_key, job.unique_until_claimed, job.batch_id, job.backend]
-        if job.run_after is None and job.expires_in is None:
-            values = [*first, state, *rest]
-            return self._insert_due(self.connection, statements.INSERT, values, meanwhile)
-        meanwhile()
-        waits_until = None if job.is_held else job.run_after
-        times = [job.run_after, job.run_after, job.expires_in, waits_until, state]
-        [(moment, _)] = self._fetch(statements.INSERT_TIMED, [*first, *times, *rest])
-        written_at: datetime = self._moment(moment)
-        return written_at
-
-    def _insert_due(
-        self,
-        connection: Any,
-        statement: str,
-        parameters: Sequence[Any],
-        meanwhile: Callable[[], object],
-    ) -> datetime:
-        """Write the row of a job that is due at once, by this statement; when that was."""
-        require_ready(connection)
-        texts = [None if each is None else as_text(each) for each in parameters]
-        # In libpq's hands a text ends at its first zero; the cursor refuses it.
-        is_odd = b"\0" in b"".join(filter(None, texts))
-        if is_odd or is_watched(connection) or not can_ask(connection.connection):
-            meanwhile()
-            [(moment, _)] = self._fetch(statement, parameters)
-        else:
-            with connection.wrap_database_errors:
-                send_late(connection.connection)
-                result = ask(connection.connection, numbered(statement), texts, meanwhile)
-            moment = float(result.get_value(0, 0))
-        written_at: datetime = self._moment(moment)
-        return written_at
-
     def _id(self, value: UUID) -> UUID:
         return value
 
@@ -285,6 +217,11 @@ class PostgreSQLStore(SQLStore):
         if settings.USE_TZ:
             return datetime.fromtimestamp(value, UTC)
         return datetime.fromtimestamp(value, self.connection.timezone).replace(tzinfo=None)
+
+
+def _are_repeated(settlements: Sequence[Settlement]) -> bool:
+    """Whether some of the jobs are to run again."""
+    return any(isinstance(each.result, Retry) for each in settlements)
 
 
 class _PostgreSQLUpkeep(TableUpkeep):

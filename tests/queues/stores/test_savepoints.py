@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from psycopg import IsolationLevel
 
 from hosting.queues.stores import store_for
 
@@ -29,3 +30,31 @@ def test_they_are_waited_for_as_psycopg_waits(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(driver, "wait", note)
         store.savepoint()
         assert len(waited) == 1
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_the_transaction_that_begins_with_one_is_as_the_connection_has_it(late: bool) -> None:
+    store = store_for("default")
+    connection.ensure_connection()
+    driver: Any = connection.connection
+    driver.isolation_level, driver.read_only = IsolationLevel.REPEATABLE_READ, True
+    try:
+        with store.atomic(), connection.cursor() as cursor:
+            store.savepoint(late=late)
+            cursor.execute("SHOW transaction_isolation")
+            assert cursor.fetchone() == ("repeatable read",)
+            cursor.execute("SHOW transaction_read_only")
+            assert cursor.fetchone() == ("on",)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_what_follows_one_that_begins_a_transaction_can_be_taken_back(late: bool) -> None:
+    store = store_for("default")
+    with store.atomic(), connection.cursor() as cursor:
+        name = store.savepoint(late=late)
+        cursor.execute("CREATE TABLE taken_back (id int)")
+        connection.savepoint_rollback(name)
+        cursor.execute("SELECT to_regclass('taken_back')")
+        assert cursor.fetchone() == (None,)

@@ -175,11 +175,21 @@ CLAIM_COLUMNS = f"""
     {seconds("enqueued_at")}, {seconds("started_at")}, {seconds("claimed_at")}, errors,
     worker_ids, claimed_by, progress
 """
+#: Stands before the ids that were refused, in the words of an error.
+REFUSED = "refused by hosting:"
+
 HEAD = f"""
     SELECT (SELECT array_agg(id) FROM given WHERE id NOT IN (SELECT id FROM ended)) AS refused,
         {seconds(NOW)} AS moment
 """
 SETTLE = f"WITH {SETTLED} {HEAD}"
+
+# What was refused as a number, which it is not: the error leaves the transaction uncommitted, and
+# has the ids in its words, in whatever language they are.
+SETTLE_AND_COMMIT = f"""
+    WITH {SETTLED} SELECT moment, ('{REFUSED} ' || array_to_string(refused, ','))::integer
+    FROM ({HEAD}) AS head; COMMIT
+"""
 _CLAIM = f"WITH [due], {_CLAIMED} SELECT {CLAIM_COLUMNS} FROM claimed"
 # A claim need not outlive a crash of the server: without it the job is ready, and whoever had
 # claimed it has a fence that is never given again. Whatever is committed after it and waits for the
