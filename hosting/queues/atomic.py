@@ -25,7 +25,7 @@ from django.db.transaction import TransactionManagementError
 from hosting.context import log_fields, working_on
 from hosting.queues.execution import Executor
 from hosting.queues.hand import JobInHand
-from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE
+from hosting.queues.outage import DATABASE_TROUBLE, PATIENCE, is_raised
 from hosting.queues.outcomes import Ending, Outcome
 from hosting.queues.pace import Room
 from hosting.queues.savepoint import Savepoint
@@ -40,6 +40,10 @@ SPAN = 0.01
 
 #: The most jobs in one transaction.
 LARGEST = 100
+
+
+#: Seconds until a job runs again whose transaction the database did not take.
+AGAIN = 1.0
 
 
 class _TransactionLeft(Exception):
@@ -110,9 +114,11 @@ class AtomicGroup:
         except _ClaimsLost:
             return [_refused(job)]
         except DATABASE_TROUBLE as error:
-            # The commit may have succeeded although its answer was lost: settling it tells.
             self.discard_connection()
-            return [self._interrupted(job, error)]
+            if is_raised(error):
+                return [self._executor.judge(job, error)]
+            # The commit may have succeeded although its answer was lost: settling it tells.
+            return [Outcome(job, Ending.SNOOZED, None, error=error, delay=AGAIN)]
         except Exception as error:
             self.discard_connection()
             return [self._executor.judge(job, error)]
@@ -201,9 +207,6 @@ class AtomicGroup:
             return []
         taken, connection.run_on_commit = connection.run_on_commit, []
         return [callback for _, callback, *_ in taken]
-
-    def _interrupted(self, job: JobInHand, error: Exception) -> Outcome:
-        return Outcome(job, Ending.RELEASED, None, error=error)
 
     def discard_connection(self) -> None:
         """Leave nothing of the transaction behind, whatever state it is in."""

@@ -28,6 +28,11 @@ BACKOFF = Backoff(initial=0.1, maximum=5.0)
 #: connection is hung up.
 PATIENCE = 60.0
 
+#: Classes of SQLSTATE of what is no trouble of the database's, though Django does not tell it from
+#: that: what a function raises, and what a statement must not give
+#: (postgresql.org/docs/current/errcodes-appendix.html).
+_RAISED = ("P0", "21", "2F", "38", "39", "44")
+
 _NO_SCHEMA = (
     "no such table",
     "no such column",
@@ -35,6 +40,12 @@ _NO_SCHEMA = (
     "doesn't exist",
     "unknown column",
 )
+
+
+def is_raised(error: Exception) -> bool:
+    """Whether it is what a function or a trigger in the database has raised."""
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    return state[:2] in _RAISED
 
 
 class Outage:

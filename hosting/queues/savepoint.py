@@ -37,13 +37,17 @@ class Savepoint:
     @property
     def is_in_doubt(self) -> bool:
         """Whether the job may have swallowed an error; which the database is not asked."""
-        return bool(self._connection.needs_rollback or self._connection.errors_occurred)
+        connection = self._connection
+        if connection.needs_rollback or connection.errors_occurred:
+            return True
+        # Django notes no error of an integrity or of data.
+        return self._store.has_failed(connection)
 
     @property
     def is_broken(self) -> bool:
         """Whether the job has swallowed an error after which nothing can be committed."""
         connection = self._connection
-        if connection.needs_rollback:
+        if connection.needs_rollback or self._store.has_failed(connection):
             return True
         return bool(connection.errors_occurred) and not connection.is_usable()
 

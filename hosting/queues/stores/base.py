@@ -155,6 +155,13 @@ class Store(ABC):
         """Have what follows not belong to a savepoint, if that costs less than to leave it so."""
         return None
 
+    def has_failed(self, connection: Any) -> bool:
+        """Whether a statement has failed after which the transaction can only be rolled back.
+
+        As far as that is known without asking the database.
+        """
+        return False
+
     def sees_updates(self, connection: Any) -> bool:
         """Whether a transaction of this connection may write what others have written meanwhile."""
         return True

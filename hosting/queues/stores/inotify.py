@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
-import select
 from pathlib import Path
 from types import TracebackType
+
+from hosting.bell import Bell
 
 _MODIFY = 0x2  # IN_MODIFY in <sys/inotify.h>
 _NONBLOCK = os.O_NONBLOCK | os.O_CLOEXEC  # IN_NONBLOCK and IN_CLOEXEC have the same values
@@ -27,7 +28,6 @@ class Writes:
         self._file = libc.inotify_init1(_NONBLOCK)
         if self._file < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1 failed")
-        self._wake_reader, self._wake_writer = os.pipe()
         if libc.inotify_add_watch(self._file, os.fsencode(path.parent), _MODIFY) < 0:
             error = ctypes.get_errno()
             self.close()
@@ -44,19 +44,14 @@ class Writes:
     ) -> None:
         self.close()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait so long for a write; False if there was none. Ends early after `wake`."""
-        poll = select.poll()
-        poll.register(self._file, select.POLLIN)
-        poll.register(self._wake_reader, select.POLLIN)
-        ready = {file for file, _ in poll.poll(seconds * 1000)}
-        return self._file in ready and self._prefix in os.read(self._file, 65_536)
-
-    def wake(self) -> None:
-        """End the wait of another thread."""
-        os.write(self._wake_writer, b"x")
+    def wait(self, seconds: float, bell: Bell) -> bool:
+        """Wait so long for a write, or for the bell; False if there was no write."""
+        bell.wait(seconds, [self._file])
+        try:
+            return self._prefix in os.read(self._file, 65_536)
+        except BlockingIOError:
+            return False
 
     def close(self) -> None:
-        """Give back the files."""
-        for file in (self._file, self._wake_reader, self._wake_writer):
-            os.close(file)
+        """Give back the file."""
+        os.close(self._file)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.backends.postgresql.base import Cursor
+from django.db.backends.postgresql.base import Cursor, ServerBindingCursor
 
 from hosting.queues.stores.libpq import perform_locked
 
@@ -33,6 +33,11 @@ def forget_late(driver: Any) -> str | None:
         return None
     del driver.wait
     return late.name
+
+
+def has_cursors_of_django(driver: Any) -> bool:
+    """Whether nobody has put a class in the place of Django's, to note what is executed."""
+    return driver.cursor_factory in (_Base, _JoiningCursor, ServerBindingCursor)
 
 
 def send_late(driver: Any) -> None:

@@ -17,13 +17,20 @@ as it is: it was alone, so it has changed nothing. In a transaction the error wo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from psycopg import Cursor, generators
-from psycopg.errors import NotSupportedError, ProgrammingError, error_from_result
+from psycopg.abc import PQGen
+from psycopg.errors import (
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    error_from_result,
+)
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 
 Parameters = Sequence[bytes | None]
@@ -61,13 +68,25 @@ def can_ask(driver: Any) -> bool:
     return is_open and driver.pgconn.pipeline_status == PipelineStatus.OFF
 
 
-def begins_plainly(driver: Any) -> bool:
-    """Whether a transaction is about to begin that is like any other of the database."""
-    if driver.pgconn.transaction_status != TransactionStatus.IDLE or driver.autocommit:
+def begin_plainly(driver: Any, name: str) -> bool:
+    """Begin a transaction and a savepoint in it, if psycopg would begin one with no options.
+
+    It would send each by itself.
+    """
+    pgconn = driver.pgconn
+    is_about_to = pgconn.transaction_status == TransactionStatus.IDLE and not driver.autocommit
+    if not is_about_to or pgconn.pipeline_status != PipelineStatus.OFF:
         return False
-    if driver.pgconn.pipeline_status != PipelineStatus.OFF:
+    if not (driver.isolation_level is driver.read_only is driver.deferrable is None):
         return False
-    return driver.isolation_level is driver.read_only is driver.deferrable is None
+    with driver.lock:
+        perform_locked(driver, f"BEGIN;SAVEPOINT {name}")
+    return True
+
+
+def has_failed(driver: Any) -> bool:
+    """Whether a statement has failed after which the transaction can only be rolled back."""
+    return bool(driver.pgconn.transaction_status == TransactionStatus.INERROR)
 
 
 def ask(driver: Any, statement: bytes, parameters: Parameters, meanwhile: Meanwhile) -> Any:
@@ -159,20 +178,42 @@ def answer(driver: Any, meanwhile: Meanwhile | None = None) -> Any:
         if meanwhile is not None:
             meanwhile()
     finally:  # whatever it raises, what was asked is answered
-        results = _answers(driver)
+        results = driver.wait(generators.execute(driver.pgconn))
+    for result in results:
+        _require_done(result)
     return results[-1]
 
 
-def ask_several(driver: Any, text: str) -> Any:
-    """The answer to the first of several statements without parameters, if all are executed."""
+def ask_and_commit(driver: Any, statement: bytes, parameters: Parameters) -> Any:
+    """The answer to the last statement of a transaction, which is committed unless it has failed.
+
+    Both are sent before either is answered. Not as one text, with the parameters in it, which the
+    server writes to its log when a statement fails.
+    """
     with driver.lock:
-        driver.pgconn.send_query(text.encode(driver.info.encoding))
-        return _answers(driver)[0]
-
-
-def _answers(driver: Any) -> Sequence[Any]:
-    results: Sequence[Any] = driver.wait(generators.execute(driver.pgconn))
+        pgconn = driver.pgconn
+        pgconn.enter_pipeline_mode()
+        try:
+            pgconn.send_query_params(statement, parameters)
+            pgconn.send_query_params(b"COMMIT", [])
+            pgconn.pipeline_sync()
+            results = driver.wait(_answers(pgconn))
+        finally:
+            with suppress(OperationalError):  # what is wrong then was raised before
+                pgconn.exit_pipeline_mode()
     for result in results:
-        if result.status not in _DONE:
-            raise error_from_result(result)
-    return results
+        _require_done(result)
+    return results[0]
+
+
+def _answers(pgconn: Any) -> PQGen[list[Any]]:
+    """The answers to two statements, of which each has one, and to what ends the pipeline."""
+    results: list[Any] = yield from generators.execute(pgconn)
+    for _ in range(2):
+        results += yield from generators.fetch_many(pgconn)
+    return results[:2]
+
+
+def _require_done(result: Any) -> None:
+    if result.status not in _DONE:
+        raise error_from_result(result)

@@ -33,10 +33,10 @@ from hosting.queues.stores.duties import Upkeep
 from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.latesavepoint import begin_late, forget_late
 from hosting.queues.stores.libpq import (
-    ask_several,
-    begins_plainly,
+    begin_plainly,
     can_ask,
     fetch,
+    has_failed,
     perform,
 )
 from hosting.queues.stores.listener import Listener
@@ -109,11 +109,14 @@ class PostgreSQLStore(Adding):
         driver = connection.connection
         if late and can_ask(driver):
             begin_late(driver, name)
-        elif begins_plainly(driver):
-            with connection.wrap_database_errors:
-                ask_several(driver, f"BEGIN;SAVEPOINT {name}")  # psycopg would send each by itself
-        else:
-            super()._begin_savepoint(connection, name, late)
+            return
+        with connection.wrap_database_errors:
+            if begin_plainly(driver, name):
+                return
+        super()._begin_savepoint(connection, name, late)
+
+    def has_failed(self, connection: Any) -> bool:
+        return has_failed(connection.connection)
 
     def leave_savepoint(self, name: str) -> None:
         if (driver := self.connection.connection) is not None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from typing import Any
 
 from django.db import Error, connections
 
+from hosting.bell import Bell
 from hosting.context import log_fields
 from hosting.queues.stores.files import open_for_good
 from hosting.queues.stores.inotify import Writes
@@ -46,20 +46,17 @@ class Watcher(Listening):
 
     def __init__(self, alias: str, ring: Callable[[], bool]) -> None:
         super().__init__(alias, ring)
-        self._lock = threading.Lock()
-        self._writes: Writes | None = None
+        self._bell = Bell()
 
     def _interrupt(self) -> None:
-        with self._lock:
-            if self._writes is not None:
-                self._writes.wake()
+        self._bell.ring()
 
     def _run(self) -> None:
         try:
             path = _path(self._alias)
-            connections[self._alias].introspection.table_names()  # with a reader, there is an index
+            self._require_log()
             counter = Counter(path)
-            with Writes(path) as writes:
+            with Writes(path) as writes, self._bell:
                 self._watch(counter, writes)
         except (OSError, Error) as error:
             logger.debug(
@@ -67,26 +64,33 @@ class Watcher(Listening):
             )
             self._poll()
 
+    def _require_log(self) -> None:
+        """See to it that there is an index, by being a reader; raises OSError where none is used.
+
+        One may be there all the same, left behind by a crash.
+        """
+        with connections[self._alias].cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode")
+            [mode] = cursor.fetchone()
+            cursor.execute("SELECT count(*) FROM sqlite_master")
+        if mode != "wal":
+            raise OSError(f"it keeps no log: journal_mode is {mode}")
+
     def _watch(self, counter: Counter, writes: Writes) -> None:
-        try:
-            self._writes = writes
-            heard_at = float("-inf")  # when a write or a commit was last heard of
-            while not self._closing.is_cancelled:
-                # Without another write, too: one that was heard of may become a commit only after
-                # that of another was seen, or any time later if its writer is held up. The longer
-                # ago it was, the rarer is the look.
-                age = time.monotonic() - heard_at
-                is_written = writes.wait(min(max(age, LOOKS * GAP), LONGEST))
-                is_news = self._is_committed(counter) if is_written else counter.has_changed()
-                if is_written or is_news:
-                    heard_at = time.monotonic()
-                if is_news:
-                    is_of_use = self._ring()
-                    # Else a thread would be woken for each of thousands of commits in a second.
-                    self._closing.wait(BUSY if is_of_use else IDLE)
-        finally:
-            with self._lock:
-                self._writes = None
+        heard_at = float("-inf")  # when a write or a commit was last heard of
+        while not self._closing.is_cancelled:
+            # Without another write, too: one that was heard of may become a commit only after
+            # that of another was seen, or any time later if its writer is held up. The longer
+            # ago it was, the rarer is the look.
+            age = time.monotonic() - heard_at
+            is_written = writes.wait(min(max(age, LOOKS * GAP), LONGEST), self._bell)
+            is_news = self._is_committed(counter) if is_written else counter.has_changed()
+            if is_written or is_news:
+                heard_at = time.monotonic()
+            if is_news:
+                is_of_use = self._ring()
+                # Else a thread would be woken for each of thousands of commits in a second.
+                self._closing.wait(BUSY if is_of_use else IDLE)
 
     def _is_committed(self, counter: Counter) -> bool:
         """Whether the write was followed by a commit, which may take a moment."""

@@ -6,7 +6,7 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from hosting import task
 from hosting.queues import JobContext
@@ -97,6 +97,40 @@ def swallow_an_error(what: str) -> None:
     write_and_call_back(what)
     with suppress(DatabaseError), transaction.mark_for_rollback_on_error():  # as the ORM does
         write(what)
+
+
+@task(atomic=True)
+def swallow_a_duplicate(what: str) -> None:
+    write_and_call_back(what)
+    with suppress(IntegrityError):  # of which Django notes nothing
+        write(what)
+
+
+def check_at_the_commit(what: str) -> None:
+    """Have a function do this at the end of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE checked () ON COMMIT DROP")
+        cursor.execute(
+            "CREATE FUNCTION pg_temp.check_it() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN {what}; RETURN NULL; END $$"
+        )
+        cursor.execute(
+            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON checked DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION pg_temp.check_it()"
+        )
+        cursor.execute("INSERT INTO checked DEFAULT VALUES")
+
+
+@task(atomic=True)
+def raise_at_the_commit(what: str) -> None:
+    write_and_call_back(what)
+    check_at_the_commit("RAISE EXCEPTION 'never'")
+
+
+@task(atomic=True)
+def miss_a_table_at_the_commit(what: str) -> None:
+    write_and_call_back(what)
+    check_at_the_commit("PERFORM 1 FROM no_such_table")
 
 
 @task(atomic=True)

@@ -1,15 +1,17 @@
 """Short atomic jobs share a transaction, and none of them takes another with it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.backends.signals import connection_created
 from django.db.models import F
+from django.utils import timezone
 
 from hosting.compat import TaskResultStatus, task_backends
-from hosting.models import Job, JobResult
+from hosting.models import Job, JobResult, JobState
 from hosting.queues import atomic, hand
 from tests.queues.at_work import atomic_tasks
 from tests.queues.at_work.conftest import Groups
@@ -66,6 +68,11 @@ TROUBLE = [
     (atomic_tasks.close_the_connection, "TransactionManagementError"),
     (atomic_tasks.leave_a_block_open, "TransactionManagementError"),
 ]
+if connection.vendor == "postgresql":
+    TROUBLE += [
+        (atomic_tasks.swallow_a_duplicate, "TransactionManagementError"),
+        (atomic_tasks.raise_at_the_commit, "ProgrammingError"),
+    ]
 NAMES = [task.func.__name__ for task, *_ in TROUBLE]
 
 
@@ -104,6 +111,21 @@ def test_a_callback_that_fails_keeps_no_other_back(
     assert groups.sizes[0] == 3
     until(lambda: calls == ["before", "bad", "later"])
     until(lambda: heard.has_finished(*results))
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="of PostgreSQL")
+def test_a_job_whose_commit_may_succeed_later_runs_again_then(
+    worker: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at once, again and again: what it misses may come with a migration, or never."""
+    monkeypatch.setattr(atomic, "AGAIN", 3600.0)
+    result = atomic_tasks.miss_a_table_at_the_commit.enqueue("early")
+
+    worker()
+    until(lambda: Job.objects.get(id=result.id).state == JobState.WAITING)
+
+    assert Job.objects.get(id=result.id).due_at > timezone.now() + timedelta(minutes=30)
+    assert effects() == []
 
 
 def test_a_claim_that_was_lost_has_no_effect(alone: One, groups: Groups, heard: Heard) -> None:

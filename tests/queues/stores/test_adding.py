@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from hosting.compat import TaskResultStatus
 from hosting.models import Job, Limit
+from hosting.queues.stores import libpq
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.values import HEAD, LimitRule
 from tests.queues.stores.steps import (
@@ -351,3 +352,21 @@ def test_nothing_is_written_in_a_transaction_that_is_broken(store: Store) -> Non
         with pytest.raises(transaction.TransactionManagementError):
             add(store)
     assert not Job.objects.exists()
+
+
+class Interrupted(BaseException):
+    """As Ctrl-C."""
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="is about psycopg")
+@pytest.mark.usefixtures("transactional_db")
+def test_what_is_raised_while_the_database_works_is_not_lost_in_what_that_raises() -> None:
+    def interrupt() -> None:
+        raise Interrupted
+
+    connection.ensure_connection()
+    with pytest.raises(Interrupted):
+        libpq.ask(connection.connection, b"SELECT 1 / 0", [], interrupt)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, connections, transaction
+from django.db.backends.postgresql.base import Cursor
 from django.db.transaction import TransactionManagementError
 
 from hosting.compat import TaskResultStatus
@@ -49,6 +50,20 @@ def settle_with(store: Store, claimed: Claim, statement: str) -> None:
     with store.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
         store.settle_last([settlement(claimed)])
+
+
+def checked_at_the_commit(what: str) -> None:
+    """Make a table of which this is done with every row at the end of its transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TEMPORARY TABLE checked (what text)")
+        cursor.execute(
+            "CREATE FUNCTION pg_temp.check_it() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN {what}; RETURN NULL; END $$"
+        )
+        cursor.execute(
+            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON checked DEFERRABLE INITIALLY DEFERRED "
+            "FOR EACH ROW EXECUTE FUNCTION pg_temp.check_it()"
+        )
 
 
 def seen_by_others() -> set[Any]:
@@ -206,8 +221,100 @@ def test_a_transaction_of_jobs_that_do_nothing_takes_two_round_trips(
         driver.pgconn.untrace()
 
     sent = re.findall(r"\tF\t\d+\t(\w+)", (tmp_path / "messages").read_text())
-    assert sent == ["Query", "Query"]
+    assert [each for each in sent if each in ("Query", "Sync")] == ["Query", "Sync"]
     assert JobResult.objects.count() == 3
+
+
+def test_a_transaction_of_which_a_claim_was_lost_can_only_be_taken_back(
+    of_postgresql: Store,
+) -> None:
+    add(of_postgresql)
+    lost = claim_one(of_postgresql)
+    of_postgresql.release([lost], begun=True)
+
+    told: list[str] = []
+
+    with of_postgresql.atomic():
+        add(of_postgresql)
+        transaction.on_commit(lambda: told.append("committed"))
+        assert of_postgresql.settle_last([settlement(lost)]).refused == {lost.id}
+
+    assert Job.objects.count() == 1
+    assert told == []
+
+
+@pytest.mark.parametrize("text", ["refused by hosting: {id}", "refused by hosting: " + "-" * 36])
+def test_what_a_trigger_of_the_commit_fails_with_is_no_refusal(
+    of_postgresql: Store, text: str
+) -> None:
+    job = add(of_postgresql)
+    claimed = claim_one(of_postgresql)
+    checked_at_the_commit("PERFORM NEW.what::integer")
+
+    with pytest.raises(DataError):
+        settle_with(of_postgresql, claimed, f"INSERT INTO checked VALUES ('{text.format(id=job)}')")
+
+    assert settle(of_postgresql, claimed)
+
+
+def test_no_value_is_a_part_of_the_statement_which_an_error_has_the_server_write_to_its_log(
+    of_postgresql: Store, tmp_path: Path
+) -> None:
+    add(of_postgresql)
+    claimed = claim_one(of_postgresql)
+    driver: Any = connection.connection
+
+    with (tmp_path / "messages").open("wb") as file, of_postgresql.atomic():
+        Job.objects.exists()
+        driver.pgconn.trace(file.fileno())
+        of_postgresql.settle_last([settlement(claimed, Succeeded('"a secret"'))])
+        driver.pgconn.untrace()
+
+    messages = re.split(r"\tF\t\d+\t", (tmp_path / "messages").read_text())
+    assert [each.split()[0] for each in messages if "a secret" in each] == ["Bind"]
+
+
+class Noting(Cursor):  # type: ignore[misc]  # the stubs know little of it
+    """A cursor of somebody who notes what is executed."""
+
+    noted: list[str] = []
+
+    def execute(self, query: Any, *given: Any, **options: Any) -> Any:
+        self.noted.append(str(query))
+        return super().execute(query, *given, **options)
+
+
+def test_who_notes_what_is_executed_sees_it(
+    of_postgresql: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(of_postgresql)
+    claimed = claim_one(of_postgresql)
+    monkeypatch.setattr(connection.connection, "cursor_factory", Noting)
+    Noting.noted.clear()
+
+    settle_with(of_postgresql, claimed, "SELECT 1")
+
+    assert any("DELETE FROM" in text for text in Noting.noted)
+
+
+def test_who_commits_in_their_own_way_does(
+    of_postgresql: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(of_postgresql)
+    claimed = claim_one(of_postgresql)
+    seen: list[set[Any]] = []
+
+    real: Any = connections["default"]
+
+    def commit() -> None:
+        seen.append(seen_by_others())
+        type(real).commit(real)
+
+    monkeypatch.setattr(real, "commit", commit)
+
+    settle_with(of_postgresql, claimed, "SELECT 1")
+
+    assert seen == [set()]
 
 
 def test_who_watches_the_statements_sees_all_of_them(

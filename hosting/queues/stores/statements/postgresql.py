@@ -184,11 +184,11 @@ HEAD = f"""
 """
 SETTLE = f"WITH {SETTLED} {HEAD}"
 
-# What was refused as a number, which it is not: the error leaves the transaction uncommitted, and
-# has the ids in its words, in whatever language they are.
-SETTLE_AND_COMMIT = f"""
+# What was refused as a number, which it is not: by the error nothing is committed, and its words,
+# in whatever language they are, have the ids.
+SETTLE_OR_FAIL = f"""
     WITH {SETTLED} SELECT moment, ('{REFUSED} ' || array_to_string(refused, ','))::integer
-    FROM ({HEAD}) AS head; COMMIT
+    FROM ({HEAD}) AS head
 """
 _CLAIM = f"WITH [due], {_CLAIMED} SELECT {CLAIM_COLUMNS} FROM claimed"
 # A claim need not outlive a crash of the server: without it the job is ready, and whoever had
