@@ -148,8 +148,9 @@ class Heard:
         self.signals: list[tuple[str, Any, Any]] = []
 
     def of(self, result: Any) -> list[tuple[str, Any, Any]]:
-        """Those of one result."""
-        return [signal for signal in self.signals if signal[2].id == result.id]
+        """Those of one result; "enqueued" first, as a worker may be quicker than who tells that."""
+        signals = [signal for signal in self.signals if signal[2].id == result.id]
+        return sorted(signals, key=lambda signal: signal[0] != "enqueued")
 
     def has_finished(self, *results: Any) -> bool:
         ended = {result.id for name, _, result in self.signals if name == "finished"}
