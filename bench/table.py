@@ -18,7 +18,8 @@ NOTES = (
     "pgqueuer: batches of 500; dramatiq: 8 threads, prefetch 1,000; celery: solo pool, no results;",
     "rq: SimpleWorker, no results; procrastinate: 10 at a time, finished jobs deleted.",
     "floor: psycopg alone (claim 500, then delete; raw INSERT; INSERT+NOTIFY to LISTEN).",
-    "orm: INSERTs by the ORM in one process, 100 in a transaction, with no queue around them.",
+    "orm: INSERTs by the ORM in one process, 100 in a transaction, with no queue around them,",
+    "on one thread and on three.",
 )
 
 Row = Sequence[str]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
+import sys
 from pathlib import Path
 from types import TracebackType
 
@@ -21,9 +21,10 @@ class Writes:
     """
 
     def __init__(self, path: Path) -> None:
-        libc = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6", use_errno=True)
-        if not hasattr(libc, "inotify_init1"):
+        if sys.platform != "linux":
             raise OSError("this system has no inotify")
+        # What the interpreter is linked with; to look for it, ctypes starts processes.
+        libc = ctypes.CDLL(None, use_errno=True)
         self._prefix = os.fsencode(path.name)
         self._file = libc.inotify_init1(_NONBLOCK)
         if self._file < 0:

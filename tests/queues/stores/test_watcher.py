@@ -65,7 +65,7 @@ def listeners() -> list[threading.Thread]:
 def is_heard() -> bool:
     """Whether the listener has set itself up and waits for writes."""
     stacks = [each.stack() for each in listeners() if isinstance(each, ServiceThread)]
-    return any("inotify.py" in stack and "in wait" in stack for stack in stacks)
+    return any("inotify.py" in stack and "bell.py" in stack for stack in stacks)
 
 
 def test_who_ends_to_listen_takes_no_lock_from_the_process() -> None:
