@@ -235,7 +235,8 @@ class Project:
             "DATABASE_URL": self.database_url,
             "DJANGO_RUNSERVER_HIDE_WARNING": "true",
             "PYTHONUNBUFFERED": "1",
-            "PYTHONWARNINGS": "error",
+            # Django's reloader may be told to end while it looks through a directory.
+            "PYTHONWARNINGS": "error,ignore:unclosed scandir iterator:ResourceWarning",
             **(env or {}),
         }
         return {name: value for name, value in changed.items() if value is not None}
