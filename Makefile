@@ -65,7 +65,7 @@ test-postgresql: $(VENV)/.installed-dev ## Run all that asks a database on a tem
 	@exec $(BIN)/python -m tests.postgresql $(SUITE)
 
 # No test of theirs may be among those that ARGS chooses.
-SERVERS = sh -c '$(BIN)/python -m pytest -m servers -n 4 --dist worksteal $(ARGS) $(REPORT) || [ $$? -eq 5 ]'
+SERVERS = sh -c '$(BIN)/python -m pytest -m servers -n 5 --dist worksteal $(ARGS) $(REPORT) || [ $$? -eq 5 ]'
 
 test-servers: $(VENV)/.installed-servers ## Run the project under every server that can be installed
 	@echo "== tests under the servers"
