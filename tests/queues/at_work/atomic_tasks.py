@@ -12,6 +12,7 @@ from hosting import task
 from hosting.queues import JobContext
 from tests.queues.at_work.facts import AT_ONCE
 from tests.queues.at_work.tasks import Mistake
+from tests.queues.checking import check_at_the_commit
 from tests.queues.tasks import calls, gates
 
 
@@ -106,31 +107,23 @@ def swallow_a_duplicate(what: str) -> None:
         write(what)
 
 
-def check_at_the_commit(what: str) -> None:
-    """Have a function do this at the end of the transaction."""
+def fail_at_the_commit(what: str) -> None:
+    """Write a row with which this is done at the end of the transaction."""
+    check_at_the_commit(what)
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE checked () ON COMMIT DROP")
-        cursor.execute(
-            "CREATE FUNCTION pg_temp.check_it() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN {what}; RETURN NULL; END $$"
-        )
-        cursor.execute(
-            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON checked DEFERRABLE INITIALLY DEFERRED "
-            "FOR EACH ROW EXECUTE FUNCTION pg_temp.check_it()"
-        )
         cursor.execute("INSERT INTO checked DEFAULT VALUES")
 
 
 @task(atomic=True)
 def raise_at_the_commit(what: str) -> None:
     write_and_call_back(what)
-    check_at_the_commit("RAISE EXCEPTION 'never'")
+    fail_at_the_commit("RAISE EXCEPTION 'never'")
 
 
 @task(atomic=True)
 def miss_a_table_at_the_commit(what: str) -> None:
     write_and_call_back(what)
-    check_at_the_commit("PERFORM 1 FROM no_such_table")
+    fail_at_the_commit("PERFORM 1 FROM no_such_table")
 
 
 @task(atomic=True)

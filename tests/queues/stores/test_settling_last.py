@@ -17,6 +17,7 @@ from hosting.queues.stores import store_for
 from hosting.queues.stores.base import Store
 from hosting.queues.stores.postgresql import PostgreSQLStore
 from hosting.queues.stores.values import Claim, Exchange, Failed, Retry, Succeeded
+from tests.queues.checking import check_at_the_commit
 from tests.queues.stores.steps import (
     BROKEN,
     WAITING,
@@ -50,20 +51,6 @@ def settle_with(store: Store, claimed: Claim, statement: str) -> None:
     with store.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
         store.settle_last([settlement(claimed)])
-
-
-def checked_at_the_commit(what: str) -> None:
-    """Make a table of which this is done with every row at the end of its transaction."""
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE checked (what text)")
-        cursor.execute(
-            "CREATE FUNCTION pg_temp.check_it() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN {what}; RETURN NULL; END $$"
-        )
-        cursor.execute(
-            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON checked DEFERRABLE INITIALLY DEFERRED "
-            "FOR EACH ROW EXECUTE FUNCTION pg_temp.check_it()"
-        )
 
 
 def seen_by_others() -> set[Any]:
@@ -249,7 +236,7 @@ def test_what_a_trigger_of_the_commit_fails_with_is_no_refusal(
 ) -> None:
     job = add(of_postgresql)
     claimed = claim_one(of_postgresql)
-    checked_at_the_commit("PERFORM NEW.what::integer")
+    check_at_the_commit("PERFORM NEW.what::integer")
 
     with pytest.raises(DataError):
         settle_with(of_postgresql, claimed, f"INSERT INTO checked VALUES ('{text.format(id=job)}')")
