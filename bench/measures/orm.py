@@ -7,7 +7,6 @@ then on several, as many as threads of one interpreter have something of.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import connections, transaction
@@ -20,35 +19,36 @@ THREADS = 3
 
 
 def alone(order: Order) -> Numbers:
-    one = _rate(order, 1)
-    return {"jobs_per_second": one, "threads_jobs_per_second": _rate(order, THREADS)}
+    return {
+        "jobs_per_second": _rate(order, 1),
+        "threads_jobs_per_second": _rate(order, THREADS),
+    }
 
 
 def _rate(order: Order, threads: int) -> float:
     """Rows per second by so many threads, each with a connection of its own."""
-    until = time.monotonic() + order.limit
+    jobs = order.jobs // threads
     with ThreadPoolExecutor(threads) as pool:
-        began = time.monotonic()
-        shares = [pool.submit(_insert_many, order.jobs // threads, until) for _ in range(threads)]
-        done = sum(share.result() for share in shares)
-    return done / (time.monotonic() - began)
+        shares = [pool.submit(_insert_many, jobs, order.limit) for _ in range(threads)]
+        return sum(share.result() for share in shares)
 
 
-def _insert_many(jobs: int, until: float) -> int:
-    """How many of so many rows were inserted in time."""
-    from bench.project import models  # here, as Django is set up by now
-
-    done = 0
+def _insert_many(jobs: int, limit: float) -> float:
+    """Rows per second of one thread, without the time that it takes to connect."""
     try:
-        while done < jobs and time.monotonic() < until:
-            _insert(models.insert, TOGETHER)
+        _insert_together()
+        began, done = time.monotonic(), 0
+        while done < jobs and time.monotonic() - began < limit:
+            _insert_together()
             done += TOGETHER
+        return done / (time.monotonic() - began)
     finally:
         connections.close_all()
-    return done
 
 
-def _insert(insert: Callable[[], None], count: int) -> None:
+def _insert_together() -> None:
+    from bench.project import models  # here, as Django is set up by now
+
     with transaction.atomic():
-        for _ in range(count):
-            insert()
+        for _ in range(TOGETHER):
+            models.insert()

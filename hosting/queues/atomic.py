@@ -41,7 +41,6 @@ SPAN = 0.01
 #: The most jobs in one transaction.
 LARGEST = 100
 
-
 #: Seconds until a job runs again whose transaction the database did not take.
 AGAIN = 1.0
 

@@ -86,16 +86,16 @@ class Reception:
             return
         self._looks_at = time.monotonic() + CAUTION
         self._presence.may_have_strays = False  # what comes from now on is another reason
+        is_done = False
         try:
             strays = self._presence.strays(self._store.held_by(self._presence.name))
             if strays:
                 self._store.release(strays, begun=False)
                 wake_all(self._store)
-        except BaseException:
-            self._presence.may_have_strays = True
-            raise
-        if strays is None:  # another worker of this process claims; so it is tried again
-            self._presence.may_have_strays = True
+            is_done = strays is not None  # else another worker of this process claims
+        finally:
+            if not is_done:  # so it is tried again
+                self._presence.may_have_strays = True
 
     def pause(self) -> float | None:
         """Seconds until it is to be tried again; None if nothing is to be done."""

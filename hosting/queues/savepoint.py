@@ -37,19 +37,20 @@ class Savepoint:
     @property
     def is_in_doubt(self) -> bool:
         """Whether the job may have swallowed an error; which the database is not asked."""
-        connection = self._connection
-        if connection.needs_rollback or connection.errors_occurred:
-            return True
-        # Django notes no error of an integrity or of data.
-        return self._store.has_failed(connection)
+        return self._has_failed or bool(self._connection.errors_occurred)
 
     @property
     def is_broken(self) -> bool:
         """Whether the job has swallowed an error after which nothing can be committed."""
-        connection = self._connection
-        if connection.needs_rollback or self._store.has_failed(connection):
+        if self._has_failed:
             return True
-        return bool(connection.errors_occurred) and not connection.is_usable()
+        return bool(self._connection.errors_occurred) and not self._connection.is_usable()
+
+    @property
+    def _has_failed(self) -> bool:
+        # Django notes no error of an integrity or of data, the driver does.
+        connection = self._connection
+        return bool(connection.needs_rollback) or self._store.has_failed(connection)
 
     def roll_back(self) -> None:
         """Undo what was done since, and forget its `on_commit` callbacks."""

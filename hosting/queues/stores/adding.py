@@ -13,10 +13,10 @@ from hosting.queues.stores.delivery import delivery_of
 from hosting.queues.stores.keys import write_limits
 from hosting.queues.stores.latesavepoint import send_late
 from hosting.queues.stores.libpq import ask, can_ask
-from hosting.queues.stores.new import initial_state
+from hosting.queues.stores.new import first_values, initial_state, limit_key, row_key
 from hosting.queues.stores.sqlstore import SQLStore, is_watched, require_ready
 from hosting.queues.stores.statements.delivery import DELIVER
-from hosting.queues.stores.statements.parameters import as_text, limit_key
+from hosting.queues.stores.statements.parameters import as_text
 from hosting.queues.stores.statements.postgresql import (
     INSERT,
     INSERT_MANY,
@@ -65,19 +65,8 @@ class Adding(SQLStore):
 
     def _insert_row(self, job: NewJob, meanwhile: Callable[[], object]) -> datetime:
         state = initial_state(job)
-        first = [
-            job.id.hex,
-            job.backend,
-            job.queue_name,
-            -job.priority,
-            job.task_path,
-            job.args,
-            job.kwargs,
-            job.options,
-            limit_key(job),
-        ]
-        unique_key = None if job.unique_period is not None else job.unique_key
-        rest = [unique_key, job.unique_until_claimed, job.batch_id, job.backend]
+        first = first_values(job)
+        rest = [row_key(job), job.unique_until_claimed, job.batch_id, job.backend]
         if job.run_after is None and job.expires_in is None:
             values = [*first, state, *rest]
             return self._insert_due(self.connection, INSERT, values, meanwhile)
@@ -104,9 +93,11 @@ class Adding(SQLStore):
             meanwhile()
             [(moment, _)] = self._fetch(statement, parameters)
         else:
+            driver = connection.connection
             with connection.wrap_database_errors:
-                send_late(connection.connection)
-                result = ask(connection.connection, numbered(statement), texts, meanwhile)
+                with driver.lock:
+                    send_late(driver)
+                result = ask(driver, numbered(statement), texts, meanwhile)
             moment = float(result.get_value(0, 0))
         written_at: datetime = self._moment(moment)
         return written_at

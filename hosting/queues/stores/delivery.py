@@ -6,6 +6,7 @@ import json
 from typing import Any
 from uuid import UUID
 
+from hosting.queues.stores.new import first_values
 from hosting.queues.stores.values import NewJob
 
 #: The most characters of a job's arguments and options, which are ASCII, that are sent. Each may be
@@ -20,8 +21,8 @@ def delivery_of(job: NewJob) -> list[Any] | None:
     if job.is_held or job.limit or len(job.args) + len(job.kwargs) + len(job.options) > LARGEST:
         return None
     place = (job.backend, job.queue_name)
-    values = (*place, -job.priority, job.task_path, job.args, job.kwargs, job.options)
-    return [*place, *place, job.id.hex, *values, job.batch_id, job.backend]
+    first = first_values(job)[:-1]  # without the key of its limit
+    return [*place, *place, *first, job.batch_id, job.backend]
 
 
 def delivered(text: str) -> tuple[Any, ...]:

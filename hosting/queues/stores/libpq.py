@@ -60,12 +60,10 @@ _plain: WeakSet[Any] = WeakSet()
 
 def can_ask(driver: Any) -> bool:
     """Whether a statement may be sent as it is, and psycopg need not begin a transaction first."""
-    status = driver.pgconn.transaction_status
+    status = _status(driver)
     if status == TransactionStatus.IDLE:
-        is_open = bool(driver.autocommit)
-    else:
-        is_open = status == TransactionStatus.INTRANS
-    return is_open and driver.pgconn.pipeline_status == PipelineStatus.OFF
+        return bool(driver.autocommit)
+    return status == TransactionStatus.INTRANS
 
 
 def begin_plainly(driver: Any, name: str) -> bool:
@@ -73,9 +71,7 @@ def begin_plainly(driver: Any, name: str) -> bool:
 
     It would send each by itself.
     """
-    pgconn = driver.pgconn
-    is_about_to = pgconn.transaction_status == TransactionStatus.IDLE and not driver.autocommit
-    if not is_about_to or pgconn.pipeline_status != PipelineStatus.OFF:
+    if _status(driver) != TransactionStatus.IDLE or driver.autocommit:
         return False
     if not (driver.isolation_level is driver.read_only is driver.deferrable is None):
         return False
@@ -122,9 +118,13 @@ def fetch(driver: Any, statement: str, parameters: Sequence[Any]) -> list[Any]:
 
 def _may_prepare(driver: Any) -> bool:
     """Whether this was asked for, and an error would be the end of nothing else."""
-    is_alone = driver.pgconn.transaction_status == TransactionStatus.IDLE
-    is_alone = is_alone and driver.pgconn.pipeline_status == PipelineStatus.OFF
-    return is_alone and driver.prepare_threshold is not None
+    return _status(driver) == TransactionStatus.IDLE and driver.prepare_threshold is not None
+
+
+def _status(driver: Any) -> TransactionStatus | None:
+    """The state of the transaction; None in a pipeline, where answers are yet to come."""
+    status: TransactionStatus = driver.pgconn.transaction_status
+    return status if driver.pgconn.pipeline_status == PipelineStatus.OFF else None
 
 
 def _ask_plainly(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from hosting.compat import TaskResultStatus
 from hosting.models import JobState
@@ -15,6 +16,31 @@ def initial_state(job: NewJob) -> str:
     if job.is_held:
         return str(JobState.HELD.value)
     return str(JobState.BLOCKED.value if job.limit else JobState.READY.value)
+
+
+def limit_key(job: NewJob) -> str:
+    """The key of a job's limit, "" for none."""
+    return job.limit.key if job.limit else ""
+
+
+def row_key(job: NewJob) -> str | None:
+    """The unique key that its row has: none, if a reservation keeps it."""
+    return None if job.unique_period is not None else job.unique_key
+
+
+def first_values(job: NewJob) -> tuple[Any, ...]:
+    """What its row has in the first columns, from `id` to `limit_key`."""
+    return (
+        job.id.hex,
+        job.backend,
+        job.queue_name,
+        -job.priority,
+        job.task_path,
+        job.args,
+        job.kwargs,
+        job.options,
+        limit_key(job),
+    )
 
 
 def record_of_new(job: NewJob, enqueued_at: datetime) -> JobRecord:

@@ -25,7 +25,7 @@ from hosting.queues.stores.duties import Control, Upkeep
 from hosting.queues.stores.ending import cancellation, finish, instead_of
 from hosting.queues.stores.expressions import after_attempt, appended, is_running
 from hosting.queues.stores.keys import add_unique, write_limits
-from hosting.queues.stores.new import initial_state
+from hosting.queues.stores.new import initial_state, limit_key, row_key
 from hosting.queues.stores.rows import claim_of
 from hosting.queues.stores.scheduled import Schedules
 from hosting.queues.stores.schedules import TableSchedules
@@ -203,13 +203,13 @@ def new_row(job: NewJob) -> Job:
         args=job.args,
         kwargs=job.kwargs,
         options=job.options,
-        limit_key=job.limit.key if job.limit else "",
+        limit_key=limit_key(job),
         run_after=job.run_after,
         enqueued_at=DatabaseNow(),
         due_at=job.run_after or DatabaseNow(),
         expires_at=None if job.expires_in is None else ago(timedelta(seconds=-job.expires_in)),
         state=state,
-        unique_key=None if job.unique_period is not None else job.unique_key,
+        unique_key=row_key(job),
         unique_until_claimed=job.unique_until_claimed,
         batch_id=job.batch_id,
     )

@@ -25,7 +25,7 @@ from hosting.queues.stores.clock import sqlite_now
 from hosting.queues.stores.deadline import deadline, interrupt
 from hosting.queues.stores.inbox import Inbox
 from hosting.queues.stores.keys import write_limits
-from hosting.queues.stores.new import initial_state
+from hosting.queues.stores.new import first_values, initial_state, row_key
 from hosting.queues.stores.orm import GenericStore
 from hosting.queues.stores.sqlstore import SQLStore, is_watched
 from hosting.queues.stores.statements.sqlite import (
@@ -170,21 +170,13 @@ class SQLiteStore(SQLStore):
         if run_after is not None:
             run_after = self.connection.ops.adapt_datetimefield_value(run_after)
         return (
-            job.id.hex,
-            job.backend,
-            job.queue_name,
-            -job.priority,
-            job.task_path,
-            job.args,
-            job.kwargs,
-            job.options,
-            job.limit.key if job.limit else "",
+            *first_values(job),
             run_after,
             run_after,
             None if job.expires_in is None else f"{job.expires_in:+.3f} seconds",
             None if job.is_held else run_after,
             initial_state(job),
-            None if job.unique_period is not None else job.unique_key,
+            row_key(job),
             job.unique_until_claimed,
             job.batch_id.hex if job.batch_id else None,
         )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
-from hosting.queues.stores.values import Key, NewJob, Wanted
+from hosting.queues.stores.values import Key, Wanted
 
 #: What comes before every key.
 START: Key = (-32768, float("-inf"), UUID(int=0))
@@ -32,8 +32,3 @@ def columns(keys: Mapping[str, Key]) -> list[list[Any]]:
 def as_text(value: Any) -> bytes:
     """The value as PostgreSQL reads it; a member of an enumeration of texts is its text."""
     return str.encode(value) if isinstance(value, str) else str(value).encode()
-
-
-def limit_key(job: NewJob) -> str:
-    """The key of a job's limit, "" for none."""
-    return job.limit.key if job.limit else ""
