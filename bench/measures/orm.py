@@ -6,16 +6,20 @@ then on several, as many as threads of one interpreter have something of.
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 from bench.order import Numbers, Order
 
 TOGETHER = 100
 
 THREADS = 3
+
+#: Seconds that connecting may take.
+PATIENCE = 60
 
 
 def alone(order: Order) -> Numbers:
@@ -26,22 +30,26 @@ def alone(order: Order) -> Numbers:
 
 
 def _rate(order: Order, threads: int) -> float:
-    """Rows per second by so many threads, each with a connection of its own."""
-    jobs = order.jobs // threads
+    """Rows per second by so many threads, from when each has a connection of its own."""
+    jobs, ready = order.jobs // threads, threading.Barrier(threads + 1, timeout=PATIENCE)
     with ThreadPoolExecutor(threads) as pool:
-        shares = [pool.submit(_insert_many, jobs, order.limit) for _ in range(threads)]
-        return sum(share.result() for share in shares)
+        shares = [pool.submit(_insert_many, jobs, order.limit, ready) for _ in range(threads)]
+        ready.wait()
+        began = time.monotonic()
+        done = sum(share.result() for share in shares)
+    return done / (time.monotonic() - began)
 
 
-def _insert_many(jobs: int, limit: float) -> float:
-    """Rows per second of one thread, without the time that it takes to connect."""
+def _insert_many(jobs: int, limit: float, ready: threading.Barrier) -> int:
+    """How many of so many rows were inserted within the limit (seconds)."""
     try:
-        _insert_together()
-        began, done = time.monotonic(), 0
-        while done < jobs and time.monotonic() - began < limit:
+        connection.ensure_connection()
+        ready.wait()
+        until, done = time.monotonic() + limit, 0
+        while done < jobs and time.monotonic() < until:
             _insert_together()
             done += TOGETHER
-        return done / (time.monotonic() - began)
+        return done
     finally:
         connections.close_all()
 
